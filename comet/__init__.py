@@ -48,7 +48,7 @@ reach every branch of them.  So are the modules that the map in another part mar
   - L{comet.server}: the server that C{twistd comet} starts
   - L{comet.client}: Python programs that publish and read
   - L{comet.testing}: for tests of applications: what every bus promises
-  - L{comet.tap}: the command line of C{twistd comet}
+  - L{comet.tap}: the service that C{twistd comet} runs
   - L{comet.command}: the command C{comet}, for people
 """
 

@@ -24,10 +24,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from comet.model.clients import ADMIN
+from comet.server.bestreactor import installReactor
+from comet.server.commandline import Options
 from comet.server.listening import CannotStart
 from comet.server.service import CometService
 from comet.server.workers.service import WorkersService
-from comet.tap import Options, installReactor, makeService
+from comet.tap import makeService
 from comet.transports.tcp import CometFactory
 from comet.web.site import CometSite
 from tests.access.case import identify

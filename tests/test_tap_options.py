@@ -14,9 +14,9 @@ from twisted.python.usage import UsageError
 from twisted.scripts._twistd_unix import ServerOptions
 from twisted.trial.unittest import SynchronousTestCase
 
+from comet.server.commandline import Options
 from comet.settings.configuration import Configuration
 from comet.settings.options import OPTIONS
-from comet.tap import Options
 
 # A good value for each option that takes one, and the value that is read.
 GOOD = {

@@ -63,7 +63,7 @@ class Publishers(Hooked):
         """
         Publish for a client: all publications or none.  A caller that has called
         L{checkPublish<comet.hub.gate.Gate.checkPublish>} and L{limitPublish} may add them to
-        L{bursts} instead, through L{publishHook} if there is one.
+        L{bursts} instead, through the C{publishHook} if there is one.
 
         @param isAwaited: Whether the client can publish nothing more in this turn
             before this is answered: then it is stored at once, behind what was

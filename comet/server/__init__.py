@@ -29,4 +29,8 @@ The server that C{twistd comet} starts.
   - L{makehub}: the hub and its rights, made of a configuration
   - L{server}: hub and endpoints of a serving process
   - L{workers}: several processes on the same ports
+  - L{commandline}: the options of C{twistd comet}, and what it is given
+  - L{bestreactor}: the reactor that can serve the most clients on this system
+  - L{startfailure}: a start that fails: one line for the user
+  - L{processservice}: the service of the process that C{twistd} runs
 """

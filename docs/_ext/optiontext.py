@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import re
 
+from comet.server.commandline import Options
 from comet.settings.options import Option
-from comet.tap import Options
 
 # Where an option's help begins to say what L{facts} says.
 _ELSEWHERE = re.compile(r"[.;] (?:Default: |[Mm]ay be given several times)")

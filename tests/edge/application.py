@@ -12,7 +12,8 @@ from typing import Any
 
 from twisted.python import log
 
-from comet.tap import Options, makeService
+from comet.server.commandline import Options
+from comet.tap import makeService
 
 
 def main(arguments: list[str]) -> None:

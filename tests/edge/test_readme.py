@@ -27,8 +27,8 @@ from comet.bus.memory.bus import MemoryBus
 from comet.command.program import program
 from comet.errors import Unavailable
 from comet.hub.hub import Hub
+from comet.server.commandline import Options
 from comet.settings.options import OPTIONS, Option
-from comet.tap import Options
 from tests.edge.case import EdgeTestCase
 from tests.edge.connections import PATIENCE
 from tests.edge.costs import SIZE, measure

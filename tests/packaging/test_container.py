@@ -12,8 +12,8 @@ from typing import Final
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from comet.server.commandline import Options
 from comet.settings.configuration import Configuration
-from comet.tap import Options
 from tests.edge.server import ROOT
 
 FOLDER: Final = ROOT / "docs" / "examples" / "container"
