@@ -6,7 +6,7 @@
 -- ends before the first one of the next block.
 --
 -- A dropped message is not searched for when it is dropped, which happens with
--- every message of a full channel.  Each time that a block is full, some blocks
+-- every message of a full channel.  For each block that becomes full, some blocks
 -- are cleaned instead: that one, the oldest, and the next two in turn; and so are
 -- some with every sweep.  So there are never more than about twice as many lines
 -- as messages.  A small block is joined with the one before it.
@@ -102,19 +102,45 @@ local function beginBlock(life, position)
   end
 end
 
--- Add the newest message.
+-- The lines of this script that are not written to the newest block yet, how many bytes
+-- it has with them or nil while that is not known, and the blocks that this script has
+-- filled.
+local lines, length, filled = {}, nil, {}
+
+-- Write the lines to the newest block.
+local function writeLines(life)
+  if #lines == 0 then
+    return
+  end
+  local first, added = text(life.block), table.concat(lines)
+  if redis.call('APPEND', keyOf(first), added) == #added then
+    redis.call('ZADD', BLOCKS, first, first)
+  end
+  lines = {}
+end
+
+-- Add the newest message.  The caller calls settleIndex() once all are added.
 local function indexPosition(life, position, name)
   if not life.block then
     beginBlock(life, position)
+    length = 0
+  elseif not length then
+    length = redis.call('STRLEN', keyOf(text(life.block)))
   end
-  local first = text(life.block)
   local line = position .. ' ' .. name .. '\n'
-  local length = redis.call('APPEND', keyOf(first), line)
-  if length == #line then
-    redis.call('ZADD', BLOCKS, first, first)
-  end
+  lines[#lines + 1], length = line, length + #line
   if length >= BLOCK_BYTES then
+    writeLines(life)
+    filled[#filled + 1] = text(life.block)
     life.block = nil
+  end
+end
+
+-- Write what was added, and clean some blocks for each that is full.  Called once all that
+-- is displaced was dropped.
+local function settleIndex(life)
+  writeLines(life)
+  for _, first in ipairs(filled) do
     cleanBlock(life, first)
     local oldest = redis.call('ZRANGE', BLOCKS, 0, 0)[1]
     if oldest and life.stale > 0 then
@@ -122,4 +148,5 @@ local function indexPosition(life, position, name)
     end
     cleanBlocks(life, 2)
   end
+  length, filled = nil, {}
 end

@@ -280,7 +280,8 @@ local function shed(life, name, kept, few, most)
   local stream = PREFIX .. 's:' .. name
   local gone, floor, from = 0, nil, '-'
   while kept.count > 0 do
-    local page = redis.call('XRANGE', stream, from, '+', 'COUNT', 4)
+    local reading = math.max(4, math.min(kept.count - kept.messages + 1, most - gone + 1, 32))
+    local page = redis.call('XRANGE', stream, from, '+', 'COUNT', reading)
     if #page == 0 then
       break
     end

@@ -63,6 +63,7 @@ end
 local before = life.head
 local position = store(life, channel, tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10]),
   stamp .. '\n' .. ARGV[11])
+settle(life)
 evict(life, total, 102)
 save(life)
 announce(life, before)

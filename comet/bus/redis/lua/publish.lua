@@ -89,6 +89,7 @@ for number = 1, tonumber(ARGV[5]) do
   reply[number + 3] = refused and {'KEY', refused} or storeAll(plan)
 end
 if stored > 0 then
+  settle(life)
   trimKeys(life, grown, tonumber(ARGV[3]), tonumber(ARGV[4]))
   if evict(life, total, 100 + 2 * stored) then
     reply[3] = 1

@@ -77,6 +77,7 @@ for index = 0, tonumber(ARGV[7]) - 1 do
   end
 end
 if life.head > before then
+  settle(life)
   if evict(life, tonumber(ARGV[2]), 100 + 2 * (life.head - before)) then
     reply[4] = 1
   end

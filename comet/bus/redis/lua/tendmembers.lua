@@ -85,6 +85,7 @@ for _, entry in ipairs(due) do
   end
 end
 if life.head > before then
+  settle(life)
   evict(life, tonumber(ARGV[2]), 100 + 2 * (life.head - before))
   save(life)
   announce(life, before)
