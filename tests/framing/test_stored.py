@@ -16,7 +16,9 @@ from comet.framing.stored import (
     MOST_LEVELS,
     MOST_POSITION,
     NotOurs,
+    StoredMessage,
     areStoredPayloads,
+    checkManyStored,
     checkStored,
     checkStoredPayload,
 )
@@ -145,6 +147,24 @@ class CheckTests(SynchronousTestCase):
                 return False
 
         self.assertEqual(areStoredPayloads(payloads), all(map(isRight, payloads)))
+
+    @settings(deadline=None)
+    @given(st.lists(st.sampled_from((("channel", "a"), *BAD)), max_size=4))
+    def test_makesManyAsEach(self, changes: list[tuple[str, Any]]) -> None:
+        """
+        Of many messages the same are made and refused, for the same reasons, as of each
+        by itself, in their order.
+        """
+        stored = [StoredMessage(**{**GOOD, field: value}) for field, value in changes]
+        messages, refused = checkManyStored(stored)
+        expected, faults = [], []
+        for each in stored:
+            try:
+                expected.append(repr(checkStored(*each)))
+            except NotOurs as error:
+                faults.append(str(error))
+        self.assertEqual([repr(each) for each in messages], expected)
+        self.assertEqual([str(each) for each in refused], faults)
 
     def test_checksManyWithinBounds(self) -> None:
         """

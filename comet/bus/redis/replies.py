@@ -11,7 +11,15 @@ from typing import Any, Final, NamedTuple
 from attrs import frozen
 
 from comet.bus.redis.settings import OtherSettings
-from comet.framing.stored import MOST_POSITION, NotOurs, checkStored, checkStoredChannel, joinMarks
+from comet.framing.stored import (
+    MOST_POSITION,
+    NotOurs,
+    StoredMessage,
+    checkManyStored,
+    checkStored,
+    checkStoredChannel,
+    joinMarks,
+)
 from comet.model.cursors import Cursor
 from comet.model.messages import Message, Publication, Published
 
@@ -255,10 +263,19 @@ def epochOf(value: Any) -> str:
 
 def readBody(channel: str, epoch: str, position: int, body: Any) -> Message:
     """
-    Read a stored message: the time, the event, the encoding and the payload, a
-    line each.
+    Read a stored message.
 
     @raise NotOurs: If comet cannot have stored it.
+    """
+    return checkStored(*_splitBody(channel, epoch, position, body))
+
+
+def _splitBody(channel: str, epoch: str, position: Any, body: Any) -> StoredMessage:
+    """
+    Split a stored message: the time, the event, the encoding and the payload, a line
+    each.
+
+    @raise NotOurs: If it has not the form of what comet stores.
     """
     parts = body.split(b"\n", 3) if isinstance(body, bytes) else ()
     if len(parts) != 4:
@@ -268,7 +285,7 @@ def readBody(channel: str, epoch: str, position: int, body: Any) -> Message:
         event, encoding = parts[1].decode() or None, parts[2].decode() or None
     except ValueError:
         raise NotOurs("body", f"{body!r:.100} has a time, event or encoding of no form") from None
-    return checkStored(channel, epoch, position, time, parts[3], event, encoding)
+    return StoredMessage(channel, epoch, position, time, parts[3], event, encoding)
 
 
 def writeBody(publication: Publication) -> bytes:
@@ -497,14 +514,16 @@ def readLogPage(reply: Any, channels: Sequence[str]) -> LogPage:
     if not 0 <= start <= end <= len(rest):
         raise BadReply(f"{floored!r} floors and {missing!r} names are not among {len(rest)} items")
     floors = {wordOf(name): numberOf(own) for name, own in rowsOf(rest[:start], 2)}
-    messages, refused = [], []
+    split: list[StoredMessage] = []
+    formless: list[NotOurs] = []
     for index, position, body in rowsOf(rest[end:], 3):
         if not 0 <= numberOf(index) < len(channels):
             raise BadReply(f"there is no channel {index}")
         try:
-            messages.append(readBody(channels[index], epoch, position, body))
+            split.append(_splitBody(channels[index], epoch, position, body))
         except NotOurs as error:
-            refused.append(error)
+            formless.append(error)
+    messages, refused = checkManyStored(split)
     return LogPage(
         Cursor(epoch, numberOf(after)),
         isLost == 1,
@@ -515,7 +534,7 @@ def readLogPage(reply: Any, channels: Sequence[str]) -> LogPage:
         floors,
         frozenset(map(wordOf, rest[start:end])),
         messages,
-        refused,
+        [*formless, *refused],
     )
 
 
@@ -556,15 +575,18 @@ def readHistory(reply: Any, channel: str, before: Cursor | None) -> FoundHistory
     _, word, isLost, floor, more, *rest = fieldsOf(reply, 5)
     epoch = epochOf(word)
     lowest = MOST_POSITION + 1 if before is None else before.position
-    messages, refused = [], []
+    split: list[StoredMessage] = []
+    formless: list[NotOurs] = []
     for position, body in rowsOf(rest, 2):
         if numberOf(position) >= lowest:
             raise BadReply(f"{position} is not before {lowest}")
         lowest = position
         try:
-            messages.append(readBody(channel, epoch, lowest, body))
+            split.append(_splitBody(channel, epoch, lowest, body))
         except NotOurs as error:
-            refused.append(error)
+            formless.append(error)
+    messages, refused = checkManyStored(split)
+    refused = [*formless, *refused]
     return FoundHistory(
         isLost == 1, numberOf(floor), more == 1, Cursor(epoch, lowest), messages, refused
     )
