@@ -98,15 +98,19 @@ class Holdings:
                 yield from self._snapshot.rest()
             for name in overdue[start : start + _EXPIRED]:
                 add(self._snapshot.channels("WHERE name = ?", name))
-        following = 0
+        # By the time at which they are due, which an index has, and then by their number.
+        due, following = -1.0, 0
         while channels := list(
             self._snapshot.channels(
-                "WHERE due <= ? AND head > ? AND id > ? ORDER BY id LIMIT ?",
-                *(self._snapshot.now, after, following, _EXPIRED),
+                "WHERE due <= ? AND (due, id) > (?, ?) AND +head > ? ORDER BY due, id LIMIT ?",
+                *(self._snapshot.now, due, following, after, _EXPIRED),
             )
         ):
             add(channels)
             following = channels[-1].id
+            [due] = self._snapshot.execute(
+                "SELECT due FROM channels WHERE id = ?", (following,)
+            ).fetchone()
             if len(channels) >= _EXPIRED:
                 yield from self._snapshot.pause()
         # A channel began with the bus's own floor of that time.  What matters of a
@@ -152,9 +156,9 @@ class Holdings:
             return self._names.first(held, wanted)
         yield from self._snapshot.rest()
         front = (
-            (position, self._snapshot.bits(name))
-            for position, name, _, isHeld in self._snapshot.walked(0, self._snapshot.end.position)
-            if isHeld
+            (each.position, self._snapshot.bits(each.channel))
+            for each in self._snapshot.walked(0, self._snapshot.end.position)
+            if each.isHeld
         )
         found = self._names.first(front, wanted)
         wanted &= ~self._names.bitsOf(found)

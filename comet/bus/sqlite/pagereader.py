@@ -6,7 +6,7 @@ cursor, and those of one channel before a cursor.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from comet.bus.historypage import LOST, PageBefore, isPast, partialPage
@@ -14,6 +14,7 @@ from comet.bus.parts import isPart, partOf
 from comet.bus.sqlite.holdings import Holdings
 from comet.bus.sqlite.snapshot import ABOVE_ALL, Channel, Snapshot, Steps
 from comet.bus.starts import beforeOldest
+from comet.framing.stored import StoredMessage
 from comet.model.cursors import Cursor
 from comet.model.messages import Message
 from comet.model.positions import HistoryPage, ReadResult
@@ -61,22 +62,22 @@ class PageReader:
         """
         @return: Messages, and the position up to which they are complete.
         """
-        messages: list[Message] = []
-        size = 0
-        for position, name in self._positions(after, last):
-            if not name:
+        page: list[StoredMessage] = []
+        size, reached = 0, max(last, after)
+        for position, stored in self._found(after, last):
+            if stored is None:
                 # Enough was examined.
-                return messages, position
-            message = self._snapshot.message(name, position)
-            if message is None:
-                # The reader goes on with the next message.
-                continue
-            payload = message.payload
-            if messages and (len(messages) == limit or size + len(payload) > maxBytes):
-                return messages, messages[-1].position
-            messages.append(message)
-            size += len(payload)
-        return messages, max(last, after)
+                reached = position
+                break
+            payload = stored.payload
+            length = len(payload) if isinstance(payload, bytes) else 0
+            if page and (len(page) == limit or size + length > maxBytes):
+                reached = page[-1].position
+                break
+            page.append(stored)
+            size += length
+        # What comet cannot have stored is left out; the reader goes on behind it.
+        return self._snapshot.checked(page), reached
 
     def history(self, before: Cursor | None, limit: int, maxBytes: int) -> Steps[HistoryPage]:
         """
@@ -101,31 +102,37 @@ class PageReader:
                     (channel.id, upper, channel.floor, most),
                 )
             ]
-            found = (self._snapshot.message(channel.name, position) for position in positions)
-            page.fill(message for message in found if message is not None)
+            page.fill(self._messagesOf(channel.name, positions))
             if page.isFull or len(positions) < most:
                 return partialPage(page.ended(channel.floor, before), limit, maxBytes)
             # Some messages were not stored by comet.
             upper = positions[-1]
             yield from self._snapshot.pause()
 
-    def _positions(self, after: int, last: int) -> Iterator[tuple[int, str]]:
+    def _messagesOf(self, channel: str, positions: Iterable[int]) -> Iterator[Message]:
+        for position in positions:
+            yield from self._snapshot.checked([self._snapshot.stored(channel, position)])
+
+    def _found(self, after: int, last: int) -> Iterator[tuple[int, StoredMessage | None]]:
         """
-        The positions of the messages to be read, in order, each with its
-        channel; and, if enough was examined, the last position that was, with an
-        empty text.
+        The messages to be read, in order, by their positions; and, if enough was
+        examined, the last position that was, with L{None}.
         """
         if after >= last:
             return
-        if len(self._names.channels) <= MERGED and self._snapshot.isFew(min(MERGED, last - after)):
-            channels = [channel for channel, _ in self._snapshot.reached("+head > ?", after)]
-            yield from self._merged(channels, after, last)
+        snapshot, names = self._snapshot, self._names
+        if len(names.channels) <= MERGED and snapshot.isFew(min(MERGED, last - after)):
+            channels = [channel for channel, _ in snapshot.reached("+head > ?", after)]
+            for position, name in self._merged(channels, after, last):
+                yield position, snapshot.stored(name, position)
             return
-        for position, name, isLast, isHeld in self._snapshot.walked(after, last):
-            if isHeld and self._snapshot.bits(name):
-                yield position, name
+        # It reaches all but the server's own channels.
+        isWide = "**" in names.names
+        for position, name, isLast, isHeld, stored in snapshot.walked(after, last, isWide):
+            if isHeld and snapshot.bits(name):
+                yield position, stored or snapshot.stored(name, position)
             if isLast:
-                yield position, ""
+                yield position, None
 
     def _merged(
         self, channels: Sequence[Channel], after: int, last: int

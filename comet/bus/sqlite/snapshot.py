@@ -9,14 +9,15 @@ questions are answered in between, and the reactor has the interpreter.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from comet.bus.refusals import Refusals
 from comet.framing.stored import (
     MOST_BYTES,
     NotOurs,
-    checkStored,
+    StoredMessage,
+    checkManyStored,
     checkStoredChannel,
     checkStoredEpoch,
 )
@@ -43,11 +44,11 @@ Steps: TypeAlias = Generator[None, None, T]
 
 # A text that is not UTF-8 would fail the whole query, so texts are read as bytes.
 _COLUMNS: Final = "id, CAST(name AS BLOB), head, floor, oldest, since, held"
-_MESSAGE: Final = (
-    "SELECT time, CAST(event AS BLOB), CAST(encoding AS BLOB), "
-    f"CASE WHEN typeof(payload) = 'blob' AND length(payload) <= {MOST_BYTES} THEN payload END "
-    "FROM messages WHERE position = ?"
+_PARTS: Final = (
+    "m.time, CAST(m.event AS BLOB), CAST(m.encoding AS BLOB), CASE WHEN typeof(m.payload) = 'blob' "
+    f"AND length(m.payload) <= {MOST_BYTES} THEN m.payload END"
 )
+_MESSAGE: Final = f"SELECT {_PARTS} FROM messages m WHERE m.position = ?"
 
 
 class Channel(NamedTuple):
@@ -64,6 +65,24 @@ class Channel(NamedTuple):
     floor: int
     oldest: int
     held: int
+
+
+class Walked(NamedTuple):
+    """
+    A message that a walk has come to.
+
+    @ivar isLast: Whether the walk ends with it, and there are more.
+
+    @ivar isHeld: Whether it is not too old.
+
+    @ivar stored: What is stored of it, if that was asked for.
+    """
+
+    position: int
+    channel: str
+    isLast: bool
+    isHeld: bool
+    stored: StoredMessage | None
 
 
 class Changed(Exception):
@@ -288,41 +307,52 @@ class Snapshot:
 
     # -- Messages
 
-    def message(self, name: str, position: int) -> Message | None:
+    def stored(self, name: str, position: int) -> StoredMessage:
         """
-        Return the message at a position, which is held; or L{None} if comet cannot
-        have stored it.
+        Return what is stored of the message at a position, which is held.
         """
-        time, event, encoding, payload = self._connection.execute(_MESSAGE, (position,)).fetchone()
-        try:
-            return checkStored(
-                name, self.end.epoch, position, time, payload, _text(event), _text(encoding)
-            )
-        except NotOurs as error:
-            self._refusals.refused(error, self.now)
-            return None
+        parts = self._connection.execute(_MESSAGE, (position,)).fetchone()
+        return self._storedOf(name, position, parts)
 
-    def walked(self, after: int, last: int) -> Iterator[tuple[int, str, bool, bool]]:
+    def _storedOf(self, name: str, position: int, parts: Sequence[Any]) -> StoredMessage:
+        time, event, encoding, payload = parts
+        return StoredMessage(
+            name, self.end.epoch, position, time, payload, _text(event), _text(encoding)
+        )
+
+    def checked(self, stored: Sequence[StoredMessage]) -> list[Message]:
+        """
+        Make messages of what is stored of them, without those that comet cannot have
+        stored.
+        """
+        messages, refused = checkManyStored(stored)
+        for error in refused:
+            self._refusals.refused(error, self.now)
+        return messages
+
+    def walked(self, after: int, last: int, hasParts: bool = False) -> Iterator[Walked]:
         """
         Walk messages in the order of positions, as many as one step looks at.
 
-        @return: For each its position and channel, whether it is the last that
-            may be walked while there are more, and whether it is not too old.
+        @param hasParts: Whether to tell what is stored of each, which is of use if most
+            of them are wanted.
         """
         most = self.examined
+        parts = f", {_PARTS}" if hasParts else ""
         found = self._connection.execute(
-            "SELECT m.position, CAST(c.name AS BLOB), m.time FROM messages m "
+            f"SELECT m.position, CAST(c.name AS BLOB), m.time{parts} FROM messages m "
             "CROSS JOIN channels c ON c.id = m.channel "
             "WHERE m.position > ? AND m.position <= ? ORDER BY m.position",
             (after, last),
         )
-        for position, raw, time in found:
+        for position, raw, time, *rest in found:
             most -= 1
             name = self.nameOf(raw)
             isHeld = bool(name) and _number(time) + self._retention(name).seconds > self.now
             if name and not isHeld:
                 self.overdue.add(name)
-            yield position, name, not most and position < last, isHeld
+            stored = self._storedOf(name, position, rest) if rest else None
+            yield Walked(position, name, not most and position < last, isHeld, stored)
             if not most:
                 break
         found.close()

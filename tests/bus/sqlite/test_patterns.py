@@ -133,6 +133,19 @@ class PatternTests(StoreTestCase):
             self.assertEqual(found, count)
             self.assertGreater(pages, 2)
 
+    def test_pagesExecuteFewInstructions(self) -> None:
+        """
+        What SQLite executes for a page of a wide pattern is proportional to its messages,
+        wherever it begins and however many channels there are.
+        """
+        for names, most in ((["**"], 100), (["c/*"], 130)):
+            for position in (3003, 4000, 5500):
+                after = Cursor(self.end.epoch, position)
+                self.watched.hundreds = 0
+                page = self.reader.read(names, after, 100, 10**6, None, self.now)
+                self.assertEqual(len(page.messages), 100)
+                self.assertLessEqual(self.watched.hundreds, most)
+
     def test_wideStartsLookAtFewRows(self) -> None:
         """
         To resolve a pattern that is as wide as can be looks at a few rows.

@@ -16,12 +16,15 @@ class Watched:
     @ivar statements: The statements that were executed.
 
     @ivar rows: How many rows were fetched.
+
+    @ivar hundreds: How many hundreds of instructions SQLite has executed: also those that
+        look at rows that no statement returns.
     """
 
     def __init__(self, path: str) -> None:
         self._path = path
         self.statements: list[str] = []
-        self.rows = 0
+        self.rows = self.hundreds = 0
 
     def connect(self, path: str, **settings: Any) -> sqlite3.Connection:
         """
@@ -30,11 +33,16 @@ class Watched:
         connection: sqlite3.Connection = sqlite3.connect(path, **settings)
         connection.set_trace_callback(self.statements.append)
         connection.row_factory = self._count
+        connection.set_progress_handler(self._countInstructions, 100)
         return connection
 
     def _count(self, cursor: sqlite3.Cursor, row: tuple[object, ...]) -> tuple[object, ...]:
         self.rows += 1
         return row
+
+    def _countInstructions(self) -> int:
+        self.hundreds += 1
+        return 0
 
     def plans(self) -> list[str]:
         """
