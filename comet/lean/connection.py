@@ -223,10 +223,15 @@ class Connection:
         Ask the C{epoll} for the events that the connection waits for now.
         """
         if self.fd >= 0:
-            events = 0 if self.isPaused or self._isFinishing else READING
-            if self.unsent or self._isFinishing:
-                events |= EPOLLOUT
-            self.edge.watch(self.fd, events)
+            self.edge.watch(self.fd, self.wanted)
+
+    @property
+    def wanted(self) -> int:
+        """
+        See L{EdgeConnection.wanted<comet.lean.edge.EdgeConnection.wanted>}.
+        """
+        events = 0 if self.isPaused or self._isFinishing else READING
+        return events | EPOLLOUT if self.unsent or self._isFinishing else events
 
     # -- As a transport of Twisted's
 

@@ -22,6 +22,7 @@ from comet.limits.capacity import SOME
 from comet.logging.clientlog import ClientLogger
 from comet.reactor.timers import NOT_SET
 from comet.reactor.turns import SHARE
+from comet.reactor.waitingevents import WaitingEvents
 
 # How many bytes of a refused client's input are read.
 MAX_UNREAD: Final = 65536
@@ -49,6 +50,12 @@ class EdgeConnection(Protocol):
     socket: socket
     fd: int
     isNew: bool
+
+    @property
+    def wanted(self) -> int:
+        """
+        The events for which the connection waits now.
+        """
 
     @property
     def isBusy(self) -> bool:
@@ -101,6 +108,9 @@ class Edge:
     @ivar epoll: Watches the connections and the port; those of other ports, too, where
         the reactor asks it.
 
+    @ivar waiting: The events of connections that have to wait: these are not in the
+        C{epoll}.
+
     @ivar hangups: What is left to do for connections whose clients have left.
 
     @ivar spare: Keeps a descriptor free for a connection that is handed over.
@@ -120,6 +130,7 @@ class Edge:
         self.hub = hub
         self.factory = factory
         self.epoll = reactor.edgeEpoll if isinstance(reactor, LeanEPollReactor) else epoll()
+        self.waiting = WaitingEvents(self.epoll, self._wanted)
         self.hangups = Hangups(hub.turns)
         self.spare = SpareDescriptor()
         self.connections: dict[int, EdgeConnection] = {}
@@ -159,14 +170,17 @@ class Edge:
         """
         Set the events for which a descriptor is watched.
         """
-        self.epoll.modify(fd, events)
+        self.waiting.modify(fd, events)
+
+    def _wanted(self, fd: int) -> int:
+        return self.connections[fd].wanted
 
     def forget(self, fd: int) -> None:
         """
         Stop watching a descriptor.
         """
         del self.connections[fd]
-        self.epoll.unregister(fd)
+        self.waiting.unregister(fd)
         if self._whenEmpty is not None and not self.connections:
             self.hub.turns.later(self._whenEmpty)
 

@@ -38,6 +38,12 @@ class PolledPort(Protocol):
     @ivar seconds: Tells the time of now, in seconds from any moment.
     """
 
+    @property
+    def hasWaiting(self) -> bool:
+        """
+        Whether events wait of which the C{epoll} does not tell.
+        """
+
     fd: int
     connections: Mapping[int, Any]
     left: Sequence[tuple[int, int]]
@@ -130,9 +136,16 @@ class LeanEPollReactor(EPollReactor):
         """
         ports, isDone = self._ports, True
         for port in ports:
-            if port.left:
+            if port.left or port.hasWaiting:
                 delay = 0.0
         happened = self.edgeEpoll.poll(-1 if delay is None else delay, MAX_EVENTS)
+        # What Twisted watches comes first: a bus that answers is waited for by clients that
+        # are there already.
+        for event in happened:
+            if event[0] == self._others:
+                self.doPoll(0)
+                isDone = False
+                break
         for port in ports:
             mine = list(port.left)
             if not mine:
@@ -145,18 +158,14 @@ class LeanEPollReactor(EPollReactor):
             # Beside those that were left, new ones wait: the system tells of them again.
             # Together they would be more in each turn of a busy port, which accepts no
             # client while any is left.
-            if mine:
+            if mine or port.hasWaiting:
                 try:
                     port.handle(mine, port.seconds() + TURN)
                 except Exception:
                     # The others have to have their events.
                     port.handlingFailed()
-                if port.left:
+                if port.left or port.hasWaiting:
                     isDone = False
-        for event in happened:
-            if event[0] == self._others:
-                self.doPoll(0)
-                return False
         return isDone and bool(happened)
 
 

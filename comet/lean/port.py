@@ -12,7 +12,7 @@ from select import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLRDHUP
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.interfaces import IListeningPort, IReadDescriptor
+from twisted.internet.interfaces import IDelayedCall, IListeningPort, IReadDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -79,8 +79,8 @@ class LeanPort:
         # of the others was that of the port.
         self.left = ()
         self._hasNewClients = False
-        # Whether there was no time for all that come and go.
-        self._isLate = False
+        # Asks for another turn, for events that wait, where the reactor does not look.
+        self._call: IDelayedCall | None = None
         self._isEnded = False
         # Accepted sockets inherit these options.
         watchForVanishing(self._socket)
@@ -185,14 +185,29 @@ class LeanPort:
             # Events for which there was no time come first.  If they were asked for
             # anew, those of the busiest clients would come first each time.
             happened = self.left or self._edge.epoll.poll(0, MAX_EVENTS)
-            if not happened:
+            if not (happened or self.hasWaiting):
                 break
             count = self.handle(happened, over)
             handled += count
-            if self.left or self._isLate:
+            if self.left or self.hasWaiting:
                 break
+        # The epoll, and so the reactor, tells nothing of those that wait.
+        if self.hasWaiting and self._call is None:
+            self._call = self._edge.hub.clock.callLater(0, self._goOn)
+
+    def _goOn(self) -> None:
+        self._call = None
+        if not self._isEnded:
+            self.doRead()
 
     # -- As a port of a L{LeanEPollReactor}
+
+    @property
+    def hasWaiting(self) -> bool:
+        """
+        See L{PolledPort.hasWaiting<comet.lean.epollreactor.PolledPort.hasWaiting>}.
+        """
+        return len(self._edge.waiting) > 0
 
     def handlingFailed(self) -> None:
         """
@@ -208,7 +223,6 @@ class LeanPort:
         """
         edge = self._edge
         self.left = ()
-        self._isLate = False
         fanout, connections, seconds = edge.hub.fanout, edge.connections, edge.seconds
         handled = 0
         crowd: list[tuple[int, int]] = []
@@ -230,7 +244,7 @@ class LeanPort:
                         break
                 elif fd == self.fd:
                     self._hasNewClients = True
-            if crowd:
+            if crowd or edge.waiting:
                 self._handleCrowd(crowd, over)
             # Last, since a new client may get a descriptor that was closed just
             # now, and of which an event is still in the list.
@@ -244,32 +258,47 @@ class LeanPort:
     def _handleCrowd(self, happened: Sequence[tuple[int, int]], over: float) -> None:
         """
         Handle the events of those that come and go, which may be thousands in one moment:
-        behind those that are there.  Where the time is over the rest is dropped, as the
-        system tells of it again.
+        behind those that are there, and in their order.  Where the time is over the rest
+        waits, and the C{epoll} does not tell of it meanwhile.
         """
         edge = self._edge
-        connections, seconds, turns = edge.connections, edge.seconds, edge.hub.turns
+        waiting, seconds, turns = edge.waiting, edge.seconds, edge.hub.turns
         begun = seconds()
         # Some of them in any case.
         over = max(over, begun + LEAST)
-        turns.isCrowded = len(turns) > 0
+        turns.isCrowded = len(turns) > 0 or len(waiting) > 0
+
+        def isOver() -> bool:
+            now = seconds()
+            if now >= begun + SHARE:
+                turns.isCrowded = True
+            return now >= over
+
+        # Some may be closed by now: with a message for them, or beside another one.
+        events = (each for each in happened if each[0] in edge.connections)
         try:
-            for fd, events in happened:
-                connection = connections.get(fd)
-                if connection is None:
-                    continue
-                try:
-                    connection.ready(events)
-                except Exception:
-                    edge.broken(connection)
-                now = seconds()
-                if now >= over:
-                    self._isLate = True
+            if waiting:
+                waiting.add(events)
+                waiting.handle(self._handleOne, isOver)
+                return
+            for each in events:
+                self._handleOne(*each)
+                if isOver():
+                    waiting.add(events)
                     break
-                if now >= begun + SHARE:
-                    turns.isCrowded = True
         finally:
             turns.isCrowded = False
+
+    def _handleOne(self, fd: int, events: int) -> None:
+        """
+        Handle an event of an open connection.
+        """
+        edge = self._edge
+        connection = edge.connections[fd]
+        try:
+            connection.ready(events)
+        except Exception:
+            edge.broken(connection)
 
     def _accept(self) -> int:
         """
@@ -322,6 +351,9 @@ class LeanPort:
         """
         self._isAccepting = self._isListening = False
         self._isEnded, self.left = True, ()
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
         reactor = self._edge.reactor
         if isinstance(reactor, LeanEPollReactor):
             reactor.removePort(self)

@@ -38,7 +38,11 @@ class FakePort:
     @ivar most: For how many events it has time in a turn.
 
     @ivar also: Called when it has events.
+
+    @ivar hasWaiting: Whether it says that events wait.
     """
+
+    hasWaiting = False
 
     def __init__(self, reactor: LeanEPollReactor, own: socket.socket) -> None:
         self.fd = own.fileno()
@@ -203,7 +207,8 @@ class IterateTests(PolledCase):
 
     def test_others(self) -> None:
         """
-        What Twisted watches is handled in the same turn, behind the ports.
+        What Twisted watches is handled in the same turn, before the ports: a bus may have
+        answered what clients wait for.
         """
         port, theirs = self.port()
         ours, other = self.pair()
@@ -213,7 +218,23 @@ class IterateTests(PolledCase):
         other.send(b"y")
         theirs.send(b"x")
         self.reactor.iterate(0)
-        self.assertEqual(heard, ["port", b"y"])
+        self.assertEqual(heard, [b"y", "port"])
+
+    def test_waiting(self) -> None:
+        """
+        A port that says that events wait is called without any, and the reactor waits for
+        none; it then goes back to Twisted's timers.
+        """
+        port, _ = self.port()
+        called: list[str] = []
+        port.also = lambda: called.append("port")
+        port.hasWaiting = True
+        self.reactor.iterate(5)
+        self.assertEqual(called, ["port"])
+        self.reactor.callLater(0, called.append, "timer")
+        self.reactor.callLater(0, self.reactor.callLater, 0, self.reactor.crash)
+        self.reactor.run(installSignalHandlers=False)
+        self.assertLess(called.index("timer"), 3)
 
     def test_removed(self) -> None:
         """

@@ -414,6 +414,54 @@ class PortTests(TurnsCase):
         other.send(read("poll", "other"))
         other.hears(OK, 3)
 
+    def test_toldOnce(self) -> None:
+        """
+        Of very many that leave in one moment, or come, the system tells about once, not in
+        each turn; what waits for its turn is in the order in which it was told.
+        """
+        (other,) = self.established(1)
+        told: list[int] = []
+        handle = self.port.handle
+
+        def counting(happened: Any, over: float) -> int:
+            told.append(len(happened))
+            return handle(happened, over)
+
+        self.patch(self.port, "handle", counting)
+        inputs: list[bytes] = []
+        received = HTTPConnection.received
+
+        def slowly(connection: HTTPConnection, data: bytes) -> None:
+            inputs.append(data)
+            self.reactor.rightNow += COST
+            received(connection, data)
+
+        self.patch(HTTPConnection, "received", slowly)
+        crowd = self.beside(1, 60)
+        told.clear()
+        for number, peer in enumerate(crowd):
+            peer.send(read("poll", f"n{number}"))
+        self.reactor.until(lambda: len(inputs) == 60)
+        self.assertLess(sum(told), 2 * 60)
+        self.assertEqual(inputs, [read("poll", f"n{number}") for number in range(60)])
+        self.reactor.until(lambda: len(self.begun) == 60)
+        inputEnded = HTTPConnection.inputEnded
+
+        def endsSlowly(connection: HTTPConnection) -> None:
+            self.reactor.rightNow += COST
+            inputEnded(connection)
+
+        self.patch(HTTPConnection, "inputEnded", endsSlowly)
+        told.clear()
+        for peer in crowd:
+            peer.socket.close()
+        self.reactor.until(lambda: self.connections == 1)
+        self.assertLess(sum(told), 2 * 60)
+        self.reactor.settle()
+        self.assertFalse(self.port.hasWaiting)
+        other.send(read("poll", "other"))
+        other.hears(OK, 2)
+
     def test_newLinesBehindOthers(self) -> None:
         """
         On raw TCP, too, one that is there is served before very many that come.
