@@ -16,7 +16,8 @@ from twisted.internet.base import DelayedCall
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.reactor.timers import NOT_SET, TimerWheel
+from comet.reactor.timers import NOT_SET, SHARE, TimerWheel
+from tests.fanout.doubles import TurnClock
 
 # A time in 2026, in seconds: so large that a tenth of a second is not exact.
 TODAY = 1767225600.123
@@ -329,6 +330,36 @@ class WheelTests(SynchronousTestCase):
 
         cost(1000)
         self.assertLess(min(cost(32000) for _ in range(3)), 60 * min(cost(2000) for _ in range(5)))
+
+    def test_manyInParts(self) -> None:
+        """
+        Of very many items that are due in one moment each turn calls as many as there is
+        time for, and others have their turn in between; items may be set and cleared
+        meanwhile.
+        """
+        clock = TurnClock()
+        wheel = TimerWheel(clock, 0.5)
+
+        def spend() -> None:
+            clock.rightNow += SHARE / 3.5
+
+        items = [Item(clock, spend) for _ in range(20)]
+        for each in items:
+            wheel.set(each, 1.0)
+        clock.rightNow = 1.5
+        called = []
+        while clock.getDelayedCalls() and clock.getDelayedCalls()[0].getTime() <= clock.rightNow:
+            clock.turn()
+            called.append(sum(len(each.times) for each in items))
+            if len(called) == 1:
+                cleared, moved = [each for each in items if not each.times][:2]
+                wheel.clear(cleared)
+                wheel.set(moved, 5.0)
+        self.assertEqual(called, [4, 8, 12, 16, 18])
+        self.assertEqual((cleared.times, moved.times, len(wheel)), ([], [], 1))
+        clock.rightNow = 7.0
+        clock.turn()
+        self.assertEqual((len(moved.times), len(wheel)), (1, 0))
 
 
 class MemoryTests(SynchronousTestCase):
