@@ -23,7 +23,7 @@ from twisted.plugin import IPlugin
 from zope.interface import implementer
 
 from comet.bus.memory.bus import MemoryBus
-from comet.interfaces import IBusMaker
+from comet.interfaces.busmaker import IBusMaker
 
 
 @implementer(IPlugin, IBusMaker)

@@ -30,7 +30,7 @@ from zope.interface import implementer
 
 from comet.bus.memory.bus import MemoryBus
 from comet.errors import Unavailable
-from comet.interfaces import IBusMaker
+from comet.interfaces.busmaker import IBusMaker
 
 
 class FailingBus(MemoryBus):

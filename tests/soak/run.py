@@ -27,7 +27,7 @@ BUSES: Final = ("memory", "sqlite", "redis")
 _COUNTING: Final = ROOT / "tests" / "fuzz" / "counting"
 
 # What waits in the wheel of timers, and the groups of readers.
-TIMERS: Final = "comet.timers.TimerWheel.waiting"
+TIMERS: Final = "comet.reactor.timers.TimerWheel.waiting"
 GROUPS: Final = "comet.fanout.groups.Group"
 _ALSO: Final = (TIMERS, GROUPS)
 

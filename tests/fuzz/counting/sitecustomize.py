@@ -43,7 +43,7 @@ TimerWheel.__init__ = _note  # type: ignore[method-assign]
 
 def _write(number: int, frame: object) -> None:
     gc.collect()
-    counts = {"comet.timers.TimerWheel.waiting": sum(map(len, _wheels))}
+    counts = {"comet.reactor.timers.TimerWheel.waiting": sum(map(len, _wheels))}
     for each in gc.get_objects():
         kind = type(each)
         module = str(kind.__module__)
