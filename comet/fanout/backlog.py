@@ -7,14 +7,14 @@ in between.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TypeAlias
 
 from comet.logging.clientlog import ClientLogger
 
 # Whether the call takes long, so that one is enough for a turn; and the call.  Each
 # publication has one, so it is a plain tuple.
-_Call: TypeAlias = tuple[bool, Callable[[], None]]
+Call: TypeAlias = tuple[bool, Callable[[], None]]
 
 
 class Backlog:
@@ -27,7 +27,7 @@ class Backlog:
     _log = ClientLogger()
 
     def __init__(self) -> None:
-        self.calls: deque[_Call] = deque()
+        self.calls: deque[Call] = deque()
 
     def __len__(self) -> int:
         """
@@ -42,12 +42,6 @@ class Backlog:
         @param isPart: Whether the call takes long.
         """
         self.calls.append((isPart, call))
-
-    def addAll(self, calls: Iterable[Callable[[], None]]) -> None:
-        """
-        Add some calls after all that are left, none of which takes long.
-        """
-        self.calls.extend([(False, call) for call in calls])
 
     def go(self) -> None:
         """

@@ -52,7 +52,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
-from comet.fanout.backlog import Backlog
+from comet.fanout.backlog import Backlog, Call
 from comet.fanout.coalescing import QueryCoalescer, sizeOfReadResult, sizeOfResolvedStarts
 from comet.fanout.delivery import Member
 from comet.fanout.encodingcache import EncodingCache
@@ -193,7 +193,7 @@ class Fanout:
         self._due: deque[Member] = deque()
         self.backlog = Backlog()
         # Called after the next tick: publishers to be answered.
-        self._afterFlush: list[Callable[[], None]] = []
+        self._afterFlush: list[Call] = []
         self.beforeTick: Callable[[], bool] = _nothing
         self._drained: list[Deferred[None]] = []
         self._isTickDue = False
@@ -238,7 +238,7 @@ class Fanout:
         readers: at once, if it has been.
         """
         if self._heard or self._wasInterrupted or self.backlog.calls:
-            self._afterFlush.append(call)
+            self._afterFlush.append((False, call))
         else:
             call()
 
@@ -372,7 +372,7 @@ class Fanout:
             self.isContinuous = True
         if calls:
             # First the readers are written to, then the publishers are answered.
-            self.backlog.addAll(calls)
+            self.backlog.calls.extend(calls)
 
     def _cursorOf(self, message: Message) -> Cursor:
         """

@@ -20,7 +20,7 @@ from comet.framing.publications import Limits, checkBase64, readObject, shown
 from comet.framing.strictjson import decode, encode
 from comet.model.channels import parseChannel, parseName
 from comet.model.cursors import Cursor
-from comet.model.messages import Publication
+from comet.model.messages import Publication, Published
 from comet.model.positions import Now, StartPosition, StartPositions, parseStartPosition
 from comet.model.presence import MOST_LISTED
 from comet.model.readerids import checkReaderID
@@ -254,6 +254,15 @@ def encodeOK(id: Id, fields: Mapping[str, Any]) -> bytes:
     return _encodeAnswer(id, {"ok": ok})
 
 
+def encodeStored(id: Id, result: Published) -> bytes:
+    """
+    Encode the answer to a publication that was stored, as L{encodeOK} does.
+    """
+    # Nothing in a cursor needs an escape.
+    epoch, position = result.epoch.encode("ascii"), max(result.positions.values())
+    return encodeRawOK(id, b'{"cursor":"%b-%d"}' % (epoch, position))
+
+
 def encodeRawOK(id: Id, ok: bytes) -> bytes:
     """
     Encode the answer to a command that was carried out, as L{encodeOK} does.
@@ -261,6 +270,8 @@ def encodeRawOK(id: Id, ok: bytes) -> bytes:
     @param ok: The object in the answer, encoded as by
         L{encode<comet.framing.strictjson.encode>}.
     """
+    if type(id) is int:
+        return b'{"id":%d,"ok":%b}' % (id, ok)
     named = b"" if id is None else b'"id":%b,' % encode(id)
     return b'{%b"ok":%b}' % (named, ok)
 

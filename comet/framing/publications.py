@@ -18,7 +18,7 @@ from attrs import evolve, frozen
 
 from comet.errors import BadChannel, BadMessage, BadRequest, KeyReused, TooLarge
 from comet.framing.contenttypes import parseContentType
-from comet.framing.strictjson import decode, encode, encodeText
+from comet.framing.strictjson import decode, encode, encodeRawText
 from comet.model.channels import parseChannel, parseEvent
 from comet.model.messages import KeyScope, Publication
 from comet.model.readerids import checkReaderID
@@ -197,7 +197,7 @@ class PublicationReader:
         # Text and bytes are never larger than their body, as L{measure} counts them.
         if self._isText:
             try:
-                payload = encodeText(body.decode("utf-8"))
+                payload = encodeRawText(body)
             except UnicodeDecodeError as error:
                 raise _notText(body, error) from None
         elif self._isJSON:

@@ -32,6 +32,9 @@ _STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 _NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _STEPS: Final = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 
+# The bytes that stand for themselves in a string, in every wire format.
+_PLAIN: Final = bytes(set(range(0x20, 0x7F)) - set(b'"\\<'))
+
 # RFC 8259 2: what may surround a value.
 _WHITE_SPACE: Final = " \t\n\r"
 
@@ -134,6 +137,17 @@ def encodeText(value: str) -> bytes:
         return _escape(encode_basestring(value).encode("utf-8"))
     except UnicodeEncodeError as error:
         raise _halfPair(error) from None
+
+
+def encodeRawText(raw: bytes) -> bytes:
+    """
+    Encode a string, given in UTF-8, as L{encode} does.
+
+    @raise UnicodeDecodeError: If it is not UTF-8.
+    """
+    if not raw.translate(None, _PLAIN):
+        return b'"%b"' % raw
+    return encodeText(raw.decode("utf-8"))
 
 
 def _escape(written: bytes) -> bytes:

@@ -115,7 +115,10 @@ class ResponseTemplate:
     have a body of known length.
     """
 
-    __slots__ = ("_beforeDate", "_beforeLength", "_beforeTag", "_end", "_hasLength")
+    __slots__ = (
+        *("_beforeDate", "_beforeLength", "_beforeTag", "_end", "_hasLength"),
+        *("_second", "_start"),
+    )
 
     def __init__(
         self,
@@ -137,6 +140,9 @@ class ResponseTemplate:
         self._beforeTag = between.pop(0) if isTagged else b""
         self._hasLength = bool(between)
         self._beforeLength = between[0] if between else b""
+        # All up to the tag, as it was made last, and in which second.
+        self._second = -1
+        self._start = b""
 
     @classmethod
     def complete(
@@ -178,9 +184,14 @@ class ResponseTemplate:
         @param tag: The entity tag without its quotes; empty if the template
             has none.
         """
-        return b"%b%b%b%b%b%b%b%b" % (
-            *(self._beforeDate, _dateOf(int(time.time())), self._beforeTag, tag),
-            *(self._beforeLength, b"%d" % len(body) if self._hasLength else b""),
+        second = int(time.time())
+        if second != self._second:
+            self._second = second
+            self._start = self._beforeDate + _dateOf(second) + self._beforeTag
+        if not self._hasLength:
+            return b"".join((self._start, tag, self._end, body))
+        return b"%b%b%b%d%b%b" % (
+            *(self._start, tag, self._beforeLength, len(body)),
             *(self._end, body),
         )
 

@@ -132,17 +132,16 @@ def publishedBody(result: Published) -> bytes:
     Make the body of this response.
     """
     # Without a JSON encoder, since nothing in a cursor needs an escape.
-    epoch, last, channels = result.epoch, 0, ""
+    epoch, last, channels = result.epoch.encode("ascii"), 0, []
     for channel, position in result.positions.items():
         last = max(last, position)
-        comma = "," if channels else ""
-        channels += f'{comma}{_encodeName(channel)}:"{epoch}-{position}"'
-    return f'{{"cursor":"{epoch}-{last}","channels":{{{channels}}}}}\n'.encode("ascii")
+        channels.append(b'%b:"%b-%d"' % (_encodeName(channel), epoch, position))
+    return b'{"cursor":"%b-%d","channels":{%b}}\n' % (epoch, last, b",".join(channels))
 
 
 @lru_cache(NAME_CACHE_SIZE)
-def _encodeName(name: str) -> str:
-    return _JSON.encode(name)
+def _encodeName(name: str) -> bytes:
+    return _JSON.encode(name).encode("ascii")
 
 
 def batchResponse(results: Sequence[Published]) -> Response:
@@ -151,11 +150,17 @@ def batchResponse(results: Sequence[Published]) -> Response:
 
     @param results: The result of each line, in their order; at least one.
     """
+    return Response(201, JSON, batchBody(results))
+
+
+def batchBody(results: Sequence[Published]) -> bytes:
+    """
+    Make the body of this response.
+    """
     cursors = [result.cursor for result in results]
     # Only cursors of the same epoch can be compared.
     highest = max(cursor for cursor in cursors if cursor.epoch == cursors[-1].epoch)
-    body = _encodeJSON({"cursor": str(highest), "cursors": [str(cursor) for cursor in cursors]})
-    return Response(201, JSON, body)
+    return _encodeJSON({"cursor": str(highest), "cursors": [str(cursor) for cursor in cursors]})
 
 
 def _encodeJSON(value: object) -> bytes:

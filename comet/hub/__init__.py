@@ -4,6 +4,7 @@ The one gate that every request passes, on every transport.
   - L{hubsettings}: what a hub allows
   - L{gate}: who sends a request, and what it may do
   - L{bursts}: what is published in one turn, stored together
+  - L{requests}: requests to publish, from when they come until they are answered
   - L{readership}: the readers of clients: opened, counted, followed
   - L{membership}: members of channels, and events, as far as they are kept and told
   - L{siblings}: what a worker knows of the other workers of its server

@@ -26,18 +26,19 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final
 
 from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 from twisted.python.failure import Failure
 
 from comet.errors import CometError, Internal, Unavailable, Unknown
 from comet.fanout.core import Fanout
+from comet.hub.requests import CalledRequest, Done, Failed, PublishRequest, costOf, sizeOf
 from comet.interfaces.busabilities import IBurstBus
 from comet.interfaces.messagebus import IMessageBus
 from comet.interfaces.overrides import speaksFor
 from comet.logging.clientlog import ClientLogger
-from comet.model.messages import Publication, Published
+from comet.model.messages import Publication
 from comet.reactor.deadlines import withDeadline
 from comet.reactor.fairqueue import FairQueue
 
@@ -58,64 +59,12 @@ MOST_WHILE_READING: Final = MOST_ASKED // 4
 # What wait at most that the bus was not asked yet to store, in bytes; others are refused.
 MOST_WAITING: Final = 128 * 1024 * 1024
 
-# How many bytes of data cost as much as a message, and how many messages a key.
-_BYTES_A_MESSAGE: Final = 2048
-_MESSAGES_A_KEY: Final = 3
-
-# What a message takes while it waits, beside its data, in bytes.
-_OVERHEAD: Final = 1024
-
 # How many seconds a publication waits for the bus.  It is more than a bus takes that
 # has to connect again, or whose disk is busy.
 PUBLISH_SECONDS: Final = 60.0
 
 # To look for the first is fast, and nearly all are that.
 _SEQUENCE: Final = (list, Sequence)
-
-Done: TypeAlias = Callable[[Sequence[Published]], object]
-Failed: TypeAlias = Callable[[Failure], object]
-
-
-class _Request(NamedTuple):
-    """
-    A request to publish.
-
-    @ivar publications: All of these are stored, or none.
-
-    @ivar done: Called with the answer to each.
-
-    @ivar failed: Called with why none is stored.
-
-    @ivar publisher: Which connection it came by; L{None} if the application itself
-        publishes.
-
-    @ivar begun: When it came, in seconds of the fan-out's clock.
-    """
-
-    publications: Sequence[Publication]
-    done: Done
-    failed: Failed
-    publisher: object | None
-    begun: float
-
-
-def costOf(publications: Sequence[Publication]) -> int:
-    """
-    Estimate how long a bus takes to store some publications, in messages.
-    """
-    cost = 0
-    for each in publications:
-        cost += len(each.channels) * (1 + len(each.payload) // _BYTES_A_MESSAGE)
-        if each.key is not None:
-            cost += _MESSAGES_A_KEY
-    return cost
-
-
-def _sizeOf(publications: Sequence[Publication]) -> int:
-    """
-    Return how many bytes some publications take while they wait.
-    """
-    return sum([len(each.payload) + _OVERHEAD * len(each.channels) for each in publications])
 
 
 class Bursts:
@@ -137,7 +86,7 @@ class Bursts:
         self._bus = bus
         self._fanout = fanout
         self.filter: Callable[[Publication], Publication] | None = None
-        self.added: list[_Request] = []
+        self.added: list[PublishRequest] = []
         self._messages = self._size = 0
         # When the first of these came: the others came in the same turn.
         self._begun = 0.0
@@ -146,7 +95,7 @@ class Bursts:
         # What the bus is asked to store and has not answered, by its cost; and what is to
         # be stored then, and how many bytes it takes.
         self._asked = 0
-        self._queue: FairQueue[_Request] = FairQueue()
+        self._queue: FairQueue[PublishRequest] = FairQueue()
         self._queued = 0
         self._waiting: list[Deferred[None]] = []
         fanout.beforeTick = self._beforeTick
@@ -162,27 +111,24 @@ class Bursts:
         Store some publications, all or none, together with all else that is
         published in this turn.
 
-        @param done: Called with the answer to each of them, in their order, once all
-            are stored and were written to the readers.  It must not raise.
-
-        @param failed: Called with a L{CometError<comet.errors.CometError>} if none is
-            stored, or if that cannot be known.  It must not raise.
-
-        @param publisher: The connection by which they came, which may have to wait for
-            others; L{None} for the application itself, which waits for no client.
+        @param done: As for L{CalledRequest}; and so are the others.
         """
-        if self.filter is not None:
-            try:
-                publications = self._filtered(self.filter, publications)
-            except CometError:
-                failed(Failure())
-                return
+        self.addRequest(CalledRequest(publications, done, failed, publisher))
+
+    def addRequest(self, request: PublishRequest) -> None:
+        """
+        Store what a request publishes, together with all else that is published in
+        this turn.  Then it is answered.
+        """
+        if self.filter is not None and not self._filtered(self.filter, request):
+            return
         burst = self.added
         if not burst:
             self._begun = self._fanout.seconds()
-        burst.append(_Request(publications, done, failed, publisher, self._begun))
+        request.begun = self._begun
+        burst.append(request)
         self._underWay += 1
-        for publication in publications:
+        for publication in request.publications:
             self._messages += len(publication.channels)
             self._size += len(publication.payload)
         if self._messages >= MOST_TOGETHER or self._size >= MOST_BYTES:
@@ -200,33 +146,42 @@ class Bursts:
         """
         Store some publications now, behind what was added before.
 
-        @param done: As for L{add}; it may be called before this returns.
-
-        @param failed: As for L{add}; it may be called before this returns.
-
-        @param publisher: As for L{add}.
+        @param done: As for L{CalledRequest}; and so are the others.  It may be called
+            before this returns.
         """
         self.store()
-        if self.filter is not None:
-            try:
-                publications = self._filtered(self.filter, publications)
-            except CometError:
-                failed(Failure())
-                return
+        request = CalledRequest(publications, done, failed, publisher)
+        if self.filter is not None and not self._filtered(self.filter, request):
+            return
         self._underWay += 1
-        request = _Request(publications, done, failed, publisher, self._fanout.seconds())
+        request.begun = self._fanout.seconds()
         if self._asked and publisher is not None:
             self._wait([request])
         else:
             self._storeAll([request])
 
     def _filtered(
+        self, filter: Callable[[Publication], Publication], request: PublishRequest
+    ) -> bool:
+        """
+        Let the application see what is to be stored.
+
+        @return: Whether it takes all of it; else the request is answered.
+        """
+        try:
+            request.publications = self._seen(filter, request.publications)
+        except CometError:
+            request.notStored(Failure())
+            return False
+        return True
+
+    def _seen(
         self,
         filter: Callable[[Publication], Publication],
         publications: Sequence[Publication],
     ) -> Sequence[Publication]:
         """
-        Let the application see what is to be stored.
+        Return what the application stores in place of some publications.
 
         @raise CometError: If it refuses some of it, or fails.
         """
@@ -261,22 +216,22 @@ class Bursts:
         else:
             self._storeAll(burst)
 
-    def _storeAll(self, burst: Sequence[_Request]) -> None:
+    def _storeAll(self, burst: Sequence[PublishRequest]) -> None:
         """
         Ask the bus to store some requests.
         """
         bus: Any = self._bus
         if len(burst) == 1:
-            self._call(bus.publish, burst[0].publications, burst, self._settleOne)
+            self._call(bus.publish, burst[0].publications, burst)
             return
         if self._storesBursts:
             requests = [each.publications for each in burst]
-            self._call(bus.publishBurst, requests, burst, self._settle)
+            self._call(bus.publishBurst, requests, burst)
             return
         for each in burst:
             self._storeAll([each])
 
-    def _wait(self, requests: Sequence[_Request]) -> None:
+    def _wait(self, requests: Sequence[PublishRequest]) -> None:
         """
         Store some requests once the bus has room for them.
         """
@@ -284,7 +239,7 @@ class Bursts:
             if self._queued > MOST_WAITING:
                 self._fail([each], Failure(_full()))
                 continue
-            self._queued += _sizeOf(each.publications)
+            self._queued += sizeOf(each.publications)
             self._queue.add(each.publisher, each, costOf(each.publications))
         self._storeQueued()
 
@@ -295,7 +250,7 @@ class Bursts:
         queue = self._queue
         most = MOST_WHILE_READING if self._fanout.isReading else MOST_ASKED
         while queue:
-            burst: list[_Request] = []
+            burst: list[PublishRequest] = []
             asked = self._asked
             cost = 0
             while queue and not (asked and asked + queue.nextCost() > most):
@@ -306,7 +261,7 @@ class Bursts:
                 burst.append(queue.take())
             if not burst:
                 return
-            self._queued -= sum([_sizeOf(each.publications) for each in burst])
+            self._queued -= sum([sizeOf(each.publications) for each in burst])
             self._storeAll(burst)
 
     def _beforeTick(self) -> bool:
@@ -328,8 +283,7 @@ class Bursts:
         self,
         publish: Callable[[Any], Deferred[Any]],
         given: object,
-        burst: Sequence[_Request],
-        settle: Callable[[Sequence[_Request], Any], None],
+        burst: Sequence[PublishRequest],
     ) -> None:
         stored: Any
         try:
@@ -341,14 +295,14 @@ class Bursts:
         if stored.called and not stored.paused and not isinstance(stored.result, Failure):
             # Fast path for a bus that stores at once: adding callbacks would cost
             # as much as storing.
-            settle(burst, stored.result)
+            self._settle(burst, stored.result)
         else:
             if not stored.called:
                 stored = withDeadline(stored, self._fanout.wheel, PUBLISH_SECONDS, self._late)
                 cost = sum([costOf(each.publications) for each in burst])
                 self._asked += cost
                 stored.addBoth(self._isAnswered, cost, self._fanout.seconds())
-            stored.addCallbacks(partial(settle, burst), partial(self._fail, burst))
+            stored.addCallbacks(partial(self._settle, burst), partial(self._fail, burst))
 
     def _isAnswered(self, result: Any, cost: int, asked: float) -> Any:
         """
@@ -374,20 +328,24 @@ class Bursts:
         self._fail(waiting, Failure(_silent()))
         return _unknown()
 
-    def _settleOne(self, burst: Sequence[_Request], answers: Sequence[Published]) -> None:
-        self._fanout.whenFlushed(partial(self._answer, burst, [answers]))
+    def _settle(self, burst: Sequence[PublishRequest], outcomes: Any) -> None:
+        """
+        Answer some requests once the readers have been written to.
 
-    def _settle(self, burst: Sequence[_Request], outcomes: Any) -> None:
-        if not isinstance(outcomes, _SEQUENCE) or len(outcomes) != len(burst):
+        @param outcomes: What the bus has told: of a request alone, only its outcome.
+        """
+        if len(burst) == 1:
+            outcomes = (outcomes,)
+        elif not isinstance(outcomes, _SEQUENCE) or len(outcomes) != len(burst):
             # Nothing tells which outcome is whose.
             outcomes = [None] * len(burst)
         self._fanout.whenFlushed(partial(self._answer, burst, outcomes))
 
-    def _fail(self, burst: Sequence[_Request], failure: Failure) -> None:
+    def _fail(self, burst: Sequence[PublishRequest], failure: Failure) -> None:
         # Those before it are answered first.
         self._fanout.whenFlushed(partial(self._answer, burst, [failure] * len(burst)))
 
-    def _answer(self, burst: Sequence[_Request], outcomes: Sequence[Any]) -> None:
+    def _answer(self, burst: Sequence[PublishRequest], outcomes: Sequence[Any]) -> None:
         # Counted here, without a call for each.
         tally, took = self._tally, self._tally.publishing
         now, counts, bounds = self._fanout.seconds(), took.counts, took.bounds
@@ -395,28 +353,40 @@ class Bursts:
             spent = now - request.begun
             counts[bisect_left(bounds, spent)] += 1
             took.total += spent
+            publications = request.publications
             try:
-                if isinstance(outcome, Failure):
-                    request.failed(outcome)
-                elif isinstance(outcome, Exception):
-                    request.failed(Failure(outcome))
-                elif isinstance(outcome, _SEQUENCE) and len(outcome) == len(request.publications):
-                    for each in request.publications:
+                if isinstance(outcome, _SEQUENCE) and len(outcome) == len(publications):
+                    for each in publications:
                         if each.publisher != "server":
                             tally.published += len(each.channels)
-                    request.done(outcome)
+                    request.stored(outcome)
                 else:
-                    self._log.error(
-                        "the bus gave no answer to each of {count} publications",
-                        count=len(request.publications),
-                    )
-                    request.failed(Failure(_unanswered()))
+                    self._refuse(request, outcome)
             except Exception:
                 # The others have to be answered.
                 self._log.failure("a publisher could not be answered")
         # The clients are answered before C{whenAnswered} fires, which may close
         # their connections.
-        self._leave(len(burst))
+        self._underWay -= len(burst)
+        if self._waiting and not self._underWay:
+            self._tellAnswered()
+
+    def _refuse(self, request: PublishRequest, outcome: Any) -> None:
+        """
+        Tell a publisher why nothing is stored.
+
+        @param outcome: What the bus has told.
+        """
+        if isinstance(outcome, Failure):
+            request.notStored(outcome)
+        elif isinstance(outcome, Exception):
+            request.notStored(Failure(outcome))
+        else:
+            self._log.error(
+                "the bus gave no answer to each of {count} publications",
+                count=len(request.publications),
+            )
+            request.notStored(Failure(_unanswered()))
 
     @property
     def waiting(self) -> int:
@@ -435,14 +405,14 @@ class Bursts:
         """
         What L{hold} was called for was added, or is not any more.
         """
-        self._leave(1)
-
-    def _leave(self, count: int) -> None:
-        self._underWay -= count
+        self._underWay -= 1
         if not self._underWay:
-            waiting, self._waiting = self._waiting, []
-            for answered in waiting:
-                answered.callback(None)
+            self._tellAnswered()
+
+    def _tellAnswered(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for answered in waiting:
+            answered.callback(None)
 
     def whenAnswered(self) -> Deferred[None]:
         """

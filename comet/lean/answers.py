@@ -11,14 +11,17 @@ stored.  What can be sent of them when the turn ends is sent by one system call.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final, Protocol, TypeVar
+from itertools import takewhile
+from operator import attrgetter
+from typing import Any, Final, Protocol
 
 from twisted.python.failure import Failure
 
 from comet.errors import publicError
 from comet.fanout.core import Fanout
 from comet.http.http1 import completeTemplate, endConnection
-from comet.http.responses import JSON, Headers, Response, batchResponse, problem, publishedBody
+from comet.http.responses import JSON, Headers, Response, batchBody, problem, publishedBody
+from comet.hub.requests import PublishRequest
 from comet.lean.plans import Plan
 from comet.logging.accesslog import AccessLog
 from comet.logging.clientlog import ClientLogger
@@ -29,7 +32,8 @@ from comet.model.messages import Published
 MOST_UNDER_WAY: Final = 256
 MOST_BYTES: Final = 1024 * 1024
 
-T = TypeVar("T")
+# The response of an answer.
+_response: Final[Callable[[Any], bytes]] = attrgetter("response")
 
 
 class AnsweredConnection(Protocol):
@@ -62,9 +66,9 @@ class AnsweredConnection(Protocol):
         """
 
 
-class Answer:
+class Answer(PublishRequest):
     """
-    The answer to one publication, or batch.
+    A request to publish, one message or a batch, and its answer.
 
     @ivar plan: The plan of its request.
 
@@ -74,44 +78,43 @@ class Answer:
 
     @ivar bodySize: How many bytes of it are its body.
 
+    @ivar isBatch: Whether the cursor of each publication is told.
+
     @ivar client: The name of the client.
     """
 
     _log = ClientLogger()
 
-    __slots__ = ("_answers", "bodySize", "client", "plan", "response", "size")
+    __slots__ = ("_answers", "bodySize", "client", "isBatch", "plan", "response", "size")
 
-    def __init__(self, answers: Answers, plan: Plan, size: int) -> None:
+    def __init__(self, answers: Answers, plan: Plan, size: int, client: str, isBatch: bool) -> None:
+        """
+        Take the place behind all others of the connection.
+        """
         self._answers = answers
         self.plan = plan
         self.size = size
         self.response = b""
-        self.bodySize = 0
-        self.client = ""
+        self.client = client
+        self.isBatch = isBatch
+        answers.waiting.append(self)
+        answers.size += size
 
     def stored(self, results: Sequence[Published]) -> None:
         """
-        Answer that the publication is stored.
+        See L{PublishRequest.stored<comet.hub.requests.PublishRequest.stored>}.
         """
         try:
-            body = publishedBody(results[0])
-            self.response = encode(self.plan, 201, JSON, body)
-            self.bodySize = len(body)
-            self._answers.made(self)
+            body = batchBody(results) if self.isBatch else publishedBody(results[0])
+            self._made(encode(self.plan, 201, JSON, body), len(body))
         except Exception:
             # This may be called while another connection is dealt with, which must not
             # fail in the place of this one.
             self._answers.connection.answerFailed()
 
-    def batchStored(self, results: Sequence[Published]) -> None:
-        """
-        Answer that the batch is stored.
-        """
-        self._respondWith(batchResponse, results)
-
     def notStored(self, failure: Failure) -> None:
         """
-        Answer why nothing is stored.
+        See L{PublishRequest.notStored<comet.hub.requests.PublishRequest.notStored>}.
         """
         names = self.plan.names
         error = publicError(
@@ -119,22 +122,33 @@ class Answer:
             lambda: self._log.failure("Publishing to {names} failed", failure=failure, names=names),
         )
         self.plan.hub.fanout.tally.refused.add(error.code)
-        self._respondWith(problem, error)
+        try:
+            self.respond(problem(error))
+        except Exception:
+            # As above.
+            self._answers.connection.answerFailed()
 
     def respond(self, response: Response) -> None:
         """
         Answer with a response.
         """
-        self.response = encodeFor(self.plan, response)
-        self.bodySize = len(response.body)
-        self._answers.made(self)
+        self._made(encodeFor(self.plan, response), len(response.body))
 
-    def _respondWith(self, makeResponse: Callable[[T], Response], result: T) -> None:
-        try:
-            self.respond(makeResponse(result))
-        except Exception:
-            # As above.
-            self._answers.connection.answerFailed()
+    def _made(self, response: bytes, bodySize: int) -> None:
+        """
+        The response is made.  Send it, or have it sent with those that follow.
+        """
+        self.response = response
+        self.bodySize = bodySize
+        answers = self._answers
+        waiting = answers.waiting
+        if answers.isDue or not waiting or waiting[0] is not self:
+            # Another one sends it, too; or the client is gone.
+            return
+        if len(waiting) == 1:
+            answers.send()
+        else:
+            answers.sendSoon()
 
 
 class Answers:
@@ -144,64 +158,45 @@ class Answers:
     @ivar connection: The connection.
 
     @ivar waiting: The answers.
+
+    @ivar size: How many bytes the bodies of their requests have.
+
+    @ivar isDue: Whether L{send} will be called.
     """
 
-    __slots__ = ("_fanout", "_isDue", "_size", "connection", "waiting")
+    __slots__ = ("_fanout", "connection", "isDue", "size", "waiting")
 
     def __init__(self, connection: AnsweredConnection, fanout: Fanout) -> None:
         self.connection = connection
         self._fanout = fanout
         self.waiting: list[Answer] = []
-        self._size = 0
-        self._isDue = False
+        self.size = 0
+        self.isDue = False
 
     @property
     def isFull(self) -> bool:
         """
         Whether no other publication may be begun.
         """
-        return len(self.waiting) >= MOST_UNDER_WAY or self._size >= MOST_BYTES
+        return len(self.waiting) >= MOST_UNDER_WAY or self.size >= MOST_BYTES
 
-    def add(self, plan: Plan, size: int) -> Answer:
+    def sendSoon(self) -> None:
         """
-        Make the answer to the next publication.
+        Send what is made together with those that are probably made in a moment.
+        """
+        self.isDue = True
+        self._fanout.afterAnswers(self.send)
 
-        @param size: How many bytes its body has.
-        """
-        answer = Answer(self, plan, size)
-        self.waiting.append(answer)
-        self._size += size
-        return answer
-
-    def made(self, answer: Answer) -> None:
-        """
-        A response is made.  Send it, or have it sent with those that follow.
-        """
-        waiting = self.waiting
-        if self._isDue or not waiting or waiting[0] is not answer:
-            # Another one sends it, too; or the client is gone.
-            return
-        if len(waiting) == 1:
-            self._send()
-        else:
-            # The next ones are probably made in a moment.
-            self._isDue = True
-            self._fanout.afterAnswers(self._send)
-
-    def _send(self) -> None:
+    def send(self) -> None:
         """
         Send all responses before which none is missing.
         """
-        self._isDue = False
-        waiting, count = self.waiting, 0
-        for answer in waiting:
-            if not answer.response:
-                break
-            count += 1
-        if not count:
+        self.isDue = False
+        waiting = self.waiting
+        made = list(takewhile(_response, waiting))
+        if not made:
             return
-        made = waiting[:count]
-        del waiting[:count]
+        del waiting[: len(made)]
         if not waiting and self._fanout.isDraining and self.connection.endsWithAnswers:
             made[-1].response = endConnection(made[-1].response)
         log = made[0].plan.hub.accessLog
@@ -210,19 +205,18 @@ class Answers:
                 address, name = self.connection.address, answer.client
                 logAnswered(log, address, name, answer.plan, answer.response, answer.bodySize)
         for answer in made:
-            self._size -= answer.size
+            self.size -= answer.size
             traffic = answer.plan.traffic or answer.plan.findTraffic()
             traffic.headOut += len(answer.response) - answer.bodySize
             traffic.dataOut += answer.bodySize
-        responses = [answer.response for answer in made] if count > 1 else [made[0].response]
-        self.connection.answersMade(b"".join(responses))
+        self.connection.answersMade(b"".join(map(_response, made)))
 
     def drop(self) -> None:
         """
         Forget all answers: the client is gone.
         """
         self.waiting.clear()
-        self._size = 0
+        self.size = 0
 
 
 def logAnswered(

@@ -15,8 +15,6 @@ from collections.abc import Sequence
 from socket import socket
 from typing import Any, ClassVar, Final, NamedTuple, Protocol
 
-from twisted.python.failure import Failure
-
 from comet.errors import CometError
 from comet.fanout.joinpoint import JoinPoint
 from comet.fanout.polls import DirectWaiter, PollReader
@@ -26,12 +24,12 @@ from comet.http.reads import ReadRequest, StartSource, readAccount, startSource
 from comet.http.request import MAX_PARAMETERS, RequestHead
 from comet.http.responses import Headers, Response
 from comet.hub.hub import Hub
+from comet.hub.requests import PublishRequest
 from comet.lean.edge import Edge
 from comet.lean.parser import MEANT
 from comet.metrics.traffic import Traffic
 from comet.model.clients import Client
 from comet.model.cursors import parseCursor
-from comet.model.messages import Published
 from comet.model.positions import At, StartPositions
 
 # What a plan's begin returns instead of a size: the connection is released, or
@@ -146,31 +144,6 @@ class Asked(NamedTuple):
     ownHeaders: Headers
 
 
-class StoreAnswer(Protocol):
-    """
-    Answers a request to publish.
-
-    @ivar client: The name of the client.
-    """
-
-    client: str
-
-    def stored(self, results: Sequence[Published]) -> None:
-        """
-        Answer that a publication is stored.
-        """
-
-    def batchStored(self, results: Sequence[Published]) -> None:
-        """
-        Answer that a batch is stored.
-        """
-
-    def notStored(self, failure: Failure) -> None:
-        """
-        Answer why nothing is stored.
-        """
-
-
 class RequestConnection(DirectWaiter, Protocol):
     """
     What a plan needs of the connection that it answers on.
@@ -228,14 +201,19 @@ class RequestConnection(DirectWaiter, Protocol):
         Answer a request of which not all has come, and end the connection.
         """
 
-    def awaitStore(self, size: int) -> StoreAnswer:
+    def awaitStore(self, size: int, client: str, isBatch: bool) -> PublishRequest:
         """
         Wait until the body of the request is stored, for as long as the bus takes.
         Requests that follow may be begun meanwhile: see L{Plan.mayFollow}.
 
         @param size: How many bytes the body has.
 
-        @return: What answers the request then.
+        @param client: The name of the client.
+
+        @param isBatch: Whether the cursor of each publication is told.
+
+        @return: The request, which answers itself then.  The caller says what it
+            publishes.
         """
 
     def release(self, size: int) -> tuple[socket, int, bytes]:

@@ -174,14 +174,15 @@ class PublishPlan(Plan):
         """
         if self.hub.clientLimits.isLimitingPublishers:
             self.hub.limitPublish(client, publications, connection)
-        answer = connection.awaitStore(size)
-        answer.client = client.name
-        done = answer.batchStored if self.isBatch else answer.stored
+        request = connection.awaitStore(size, client.name, self.isBatch)
         hub = self.hub
         if hub.publishHook is None:
-            hub.bursts.add(publications, done, answer.notStored, connection)
+            request.publications = publications
+            request.publisher = connection
+            hub.bursts.addRequest(request)
         else:
-            add, failed = partial(hub.bursts.add, publisher=connection), answer.notStored
+            add = partial(hub.bursts.add, publisher=connection)
+            done, failed = request.stored, request.notStored
             hub.publishHook.publish(client, connection, publications, add, done, failed)
 
 

@@ -96,7 +96,7 @@ class RespondingConnection(BufferedConnection):
         idle = self.edge.idleTimeout
         fanout.wheel.setBy(self, now + min(wait or BUS_SECONDS, idle))
 
-    def awaitStore(self, size: int) -> Answer:
+    def awaitStore(self, size: int, client: str = "", isBatch: bool = False) -> Answer:
         """
         See L{RequestConnection.awaitStore
         <comet.lean.plans.RequestConnection.awaitStore>}.
@@ -106,7 +106,7 @@ class RespondingConnection(BufferedConnection):
         self.due = math.inf
         if self._answers is None:
             self._answers = Answers(self, self.edge.hub.fanout)
-        return self._answers.add(plan, size)
+        return Answer(self._answers, plan, size, client, isBatch)
 
     def respond(self, response: Response) -> None:
         """

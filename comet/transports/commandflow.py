@@ -5,8 +5,9 @@ of them the server keeps.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import takewhile
+from operator import attrgetter
 from typing import Any, Final
 
 from twisted.python.failure import Failure
@@ -22,12 +23,15 @@ from comet.framing.commands import (
     Publish,
     encodeError,
     encodeOK,
+    encodeStored,
     readCommand,
 )
 from comet.framing.envelope import EnvelopeShape
 from comet.hub.hub import Hub
+from comet.hub.requests import PublishRequest
 from comet.logging.clientlog import ClientLogger
 from comet.model.clients import Client
+from comet.model.messages import Published
 
 # A command as JSON, or read so far; or why it is none, as the transport has seen.
 Raw = bytes | Fields | CommandError
@@ -36,6 +40,43 @@ Raw = bytes | Fields | CommandError
 # read from it.
 MAX_PENDING_COMMANDS: Final = 256
 MAX_PENDING_BYTES: Final = 1024 * 1024
+
+
+class CommandAnswer(PublishRequest):
+    """
+    A command to publish, and its answer.
+
+    @ivar size: How many bytes of data it has.
+
+    @ivar piece: The answer as it is written; empty until it is known.
+    """
+
+    __slots__ = ("_flow", "_id", "piece", "size")
+
+    def __init__(self, flow: CommandFlow, id: Id, size: int) -> None:
+        """
+        @param id: The id of the command.
+        """
+        self._flow = flow
+        self._id = id
+        self.size = size
+        self.piece = b""
+
+    def stored(self, results: Sequence[Published]) -> None:
+        """
+        See L{PublishRequest.stored<comet.hub.requests.PublishRequest.stored>}.
+        """
+        self._flow.answerInTurn(self, encodeStored(self._id, results[0]))
+
+    def notStored(self, failure: Failure) -> None:
+        """
+        See L{PublishRequest.notStored<comet.hub.requests.PublishRequest.notStored>}.
+        """
+        self._flow.answerInTurn(self, self._flow.encodeFailure(failure, self._id))
+
+
+# The answer of a command, as it is written.
+_piece: Final[Callable[[CommandAnswer], bytes]] = attrgetter("piece")
 
 
 class CommandFlow:
@@ -94,9 +135,9 @@ class CommandFlow:
         self._commandsFull = 0.0
         # How many commands are under way or wait, and bytes that they have.
         self._pending = self._pendingBytes = 0
-        # The answers to publications, in their order, each empty until it is known; and
-        # whether they are to be written together when the turn ends.
-        self._answers: list[list[bytes]] = []
+        # The answers to publications, in their order; and whether they are to be written
+        # together when the turn ends.
+        self._answers: list[CommandAnswer] = []
         self._isAnswering = False
         self._isPaused = False
         # Ends the connection.  Set once the client sends nothing more.
@@ -235,9 +276,13 @@ class CommandFlow:
         self._say(encodeOK(id, fields))
 
     def _failed(self, failure: Failure, id: Id) -> None:
-        self._say(self._encodeFailure(failure, id))
+        self._say(self.encodeFailure(failure, id))
 
-    def _encodeFailure(self, failure: Failure, id: Id) -> bytes:
+    def encodeFailure(self, failure: Failure, id: Id) -> bytes:
+        """
+        Encode why a command has failed, and count it.
+        """
+
         def log() -> None:
             self._log.failure(
                 "command {id!r} of client {client!r} failed",
@@ -250,26 +295,29 @@ class CommandFlow:
         self._hub.fanout.tally.refused.add(error.code)
         return encodeError(id, error)
 
-    def _newAnswer(self) -> list[bytes]:
+    def _newAnswer(self, id: Id, size: int) -> CommandAnswer:
         """
-        Return a place for the answer to a publication, behind those to all before it.
-        """
-        answer: list[bytes] = []
-        self._answers.append(answer)
-        return answer
-
-    def _answerLater(self, answer: list[bytes], json: bytes, size: int) -> None:
-        """
-        Answer a publication once those before it are answered, together with those that
-        are answered in the same turn.
-
-        @param answer: The place for it.
+        Return the answer to a publication, behind those to all before it.
 
         @param size: How many bytes of data it has.
         """
-        self._pendingBytes -= size
-        answer.append(self._shape.piece(json))
-        if self._answers[0] and not self._isAnswering:
+        answer = CommandAnswer(self, id, size)
+        self._answers.append(answer)
+        self._pendingBytes += size
+        return answer
+
+    def answerInTurn(self, answer: CommandAnswer, json: bytes) -> None:
+        """
+        Answer a publication once those before it are answered, together with those that
+        are answered in the same turn.
+        """
+        self._pendingBytes -= answer.size
+        answer.piece = self._shape.piece(json)
+        if self._isAnswering or not self._answers[0].piece:
+            return
+        if len(self._answers) == 1:
+            self._answered()
+        else:
             self._isAnswering = True
             self._hub.fanout.afterAnswers(self._answered)
 
@@ -278,7 +326,7 @@ class CommandFlow:
         Refuse a command once the publications before it are answered.
         """
         self._pending += 1
-        self._answerLater(self._newAnswer(), self._encodeFailure(failure, id), 0)
+        self._newAnswer(id, 0).notStored(failure)
         self._throttle()
 
     def _answered(self) -> None:
@@ -294,11 +342,11 @@ class CommandFlow:
         Write the answers to publications that are known, up to the first that is not.
         """
         answers = self._answers
-        known = list(takewhile(bool, answers))
+        known = list(takewhile(_piece, answers))
         if known:
             self._answers = answers[len(known) :]
             self._pending -= len(known)
-            self.reader.say(*[piece for (piece,) in known])
+            self.reader.say(*map(_piece, known))
 
     def _commandDone(self, result: object) -> None:
         self._pending -= 1

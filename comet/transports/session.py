@@ -41,7 +41,7 @@ from comet.http.credentials import Credential, Credentials, CredentialSource
 from comet.hub.hub import Hub
 from comet.model.clients import ANONYMOUS, Client
 from comet.model.cursors import Cursor
-from comet.model.messages import Close, Publication, Published
+from comet.model.messages import Close, Publication
 from comet.model.positions import StartPosition
 from comet.model.presence import presenceChannel
 from comet.transports.commandflow import CommandFlow, Raw
@@ -250,29 +250,21 @@ class Session(CommandFlow):
 
     def _publish(self, command: Publish) -> None:
         publication = command.publication
-        size = len(publication.payload)
-        self._pendingBytes += size
-        answer = self._newAnswer()
-
-        def stored(answers: Sequence[Published]) -> None:
-            told = encodeOK(command.id, {"cursor": str(answers[0].cursor)})
-            self._answerLater(answer, told, size)
-
-        def notStored(failure: Failure) -> None:
-            self._answerLater(answer, self._encodeFailure(failure, command.id), size)
-
+        answer = self._newAnswer(command.id, len(publication.payload))
         try:
             self._hub.checkPublish(self._client, publication.channels)
             if self._hub.clientLimits.isLimitingPublishers:
                 self._hub.limitPublish(self._client, [publication], self)
         except Exception:
-            notStored(Failure())
+            answer.notStored(Failure())
+            return
+        hook = self._hub.publishHook
+        if hook is None:
+            answer.publications = (publication,)
+            answer.publisher = self
+            self._hub.bursts.addRequest(answer)
         else:
-            hook = self._hub.publishHook
-            if hook is None:
-                self._hub.bursts.add([publication], stored, notStored, self)
-            else:
-                self._askToPublish(hook, publication, stored, notStored)
+            self._askToPublish(hook, publication, answer.stored, answer.notStored)
 
     def _askToPublish(
         self, hook: PublishHook, publication: Publication, stored: Done, notStored: Failed

@@ -48,14 +48,14 @@ CONNECT_CALLS: Final = {
 
 # The most calls for a publication by HTTP, from the event of its connection to the
 # answer: without a reader, and how many more to write it to ten readers.
-PUBLISH_CALLS: Final = 64
+PUBLISH_CALLS: Final = 59
 TEN_CALLS: Final = {
-    **{"stream": 22, "sse": 27, "multipart": 23, "iframe": 26},
-    **{"websocket": 21, "tcp": 20, "longpoll": 37, "jsonp": 38},
+    **{"stream": 20, "sse": 25, "multipart": 21, "iframe": 24},
+    **{"websocket": 19, "tcp": 18, "longpoll": 34, "jsonp": 36},
 }
 
 # The most calls for a publication by a command of a WebSocket, without a reader.
-COMMAND_CALLS: Final = 108
+COMMAND_CALLS: Final = 94
 
 # The bytes of Linux's C{struct tcp_info} before C{tcpi_data_segs_in}.
 _BEFORE_SEGMENTS: Final = 152

@@ -32,11 +32,12 @@ from comet.framing.commands import (
     Unsubscribe,
     encodeError,
     encodeOK,
+    encodeStored,
     readCommand,
 )
 from comet.framing.publications import Limits
 from comet.model.cursors import Cursor
-from comet.model.messages import Publication
+from comet.model.messages import Publication, Published
 from comet.model.positions import At, Earliest, Last, Now, StartPosition, StartPositions
 from tests.framing.test_publications import characters, nested, values
 
@@ -369,6 +370,14 @@ class AnswerTests(SynchronousTestCase):
             fields = {"cursor": Cursor("abc", 7), "gap": ["a"]}
             self.assertEqual(encodeOK(id, fields), expected)
         self.assertEqual(encodeOK(0, {}), b'{"id":0,"ok":{}}')
+
+    def test_encodesStored(self) -> None:
+        """
+        The answer to a publication is that with its cursor alone.
+        """
+        result = Published("abc", {"a": 8, "b": 7})
+        for id in (1, -(2**63), 2**64 - 1, "x", '"<\u2028', "", None):
+            self.assertEqual(encodeStored(id, result), encodeOK(id, {"cursor": result.cursor}))
 
     def test_encodesError(self) -> None:
         """

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.errors import BadMessage
-from comet.framing.strictjson import decode, encode
+from comet.framing.strictjson import decode, encode, encodeRawText
 from tests.framing.readers import TEXTS, VALUES
 
 # RFC 8259 6: numbers, some of them too large.
@@ -383,6 +383,23 @@ class EncodeTests(SynchronousTestCase):
             self.assertFalse(bytes((byte,)) in raw)
         for character in ("\u2028", "\u2029"):
             self.assertFalse(character.encode() in raw)
+
+    @settings(deadline=None)
+    @given(TEXTS | st.from_regex("[ -~]*", fullmatch=True))
+    def test_rawText(self, text: str) -> None:
+        """
+        Text in UTF-8 is encoded like the text itself.
+        """
+        self.assertEqual(encodeRawText(text.encode("utf-8")), encode(text))
+
+    def test_rawBytes(self) -> None:
+        """
+        Each byte alone is encoded like its character; one that is not UTF-8 is refused.
+        """
+        for byte in range(0x80):
+            self.assertEqual(encodeRawText(bytes((byte,))), encode(chr(byte)))
+        for byte in range(0x80, 0x100):
+            self.assertRaises(UnicodeDecodeError, encodeRawText, bytes((byte,)))
 
 
 def isJSON(raw: bytes) -> bool:

@@ -141,7 +141,11 @@ class BusLog:
         Store a message of a channel, which is the newest of the log.  The caller tells
         the listeners, and calls L{shrink} once the log holds too much.
         """
-        record = self._touch(channel)
+        record = self.records.get(channel)
+        if record is None:
+            record = self._addRecord(channel)
+        else:
+            self.records.move_to_end(channel)
         epoch, last = self.end
         position = last + 1
         name = record.channel
@@ -175,21 +179,17 @@ class BusLog:
         self.end = Cursor(epoch, position)
         return message
 
-    def _touch(self, channel: str) -> Record:
+    def _addRecord(self, channel: str) -> Record:
         """
-        Return the record of a channel that is about to get the newest message.
+        Make the record of a channel that is about to get its first message.
         """
-        record = self.records.get(channel)
-        if record is None:
-            record = Record(self._recordTimedOut, channel, self._retention(channel), self.floor)
-            record.ownSize = recordSize(channel)
-            self.records[channel] = record
-            self.channels.add(record)
-            self.size += record.ownSize
-            self.empty += 1
-            self.emptySize += record.ownSize
-        else:
-            self.records.move_to_end(channel)
+        record = Record(self._recordTimedOut, channel, self._retention(channel), self.floor)
+        record.ownSize = recordSize(channel)
+        self.records[channel] = record
+        self.channels.add(record)
+        self.size += record.ownSize
+        self.empty += 1
+        self.emptySize += record.ownSize
         return record
 
     def _accountOf(self, record: Record) -> Account:
