@@ -11,6 +11,9 @@ names in equal shapes are written the same bytes.
   - L{chunked}: the chunks of HTTP/1.1
   - L{ndjson}: a line a message
   - L{sse}: C{text/event-stream}
+  - L{deflate}: blocks of DEFLATE, and gzip around them
+  - L{compression}: which messages are compressed
+  - L{gzipped}: one of these streams, compressed
   - L{multipart}: C{multipart/x-mixed-replace}
   - L{iframe}: script elements of the forever frame
   - L{jsonp}: a call of a function

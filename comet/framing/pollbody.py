@@ -35,10 +35,20 @@ def encodePollBody(
 
     @param close: Why the reader is closed, or L{None}.
     """
-    # Nothing in a cursor needs an escape.
-    parts = [b'{"cursor":"', str(cursor).encode("ascii"), b'","messages":[']
-    parts.append(b",".join(envelopes))
-    parts.append(b"]")
+    before, after = encodeAround(cursor, gap, more, close)
+    return b"%b%b%b" % (before, b",".join(envelopes), after)
+
+
+def encodeAround(
+    cursor: Cursor, gap: Sequence[str] = (), more: bool = False, close: Close | None = None
+) -> tuple[bytes, bytes]:
+    """
+    Encode what stands before the envelopes of a body, and what stands behind them.
+    Between them are commas.
+
+    @param cursor: This and all else are as in L{encodePollBody}.
+    """
+    parts = [b"]"]
     if gap:
         parts.append(b',"gap":' + strictjson.encode(list(dict.fromkeys(gap))))
     if more:
@@ -46,4 +56,6 @@ def encodePollBody(
     if close is not None:
         parts.append(b',"close":' + strictjson.encode(closeValue(close)))
     parts.append(b"}")
-    return b"".join(parts)
+    # Nothing in a cursor needs an escape.
+    before = b'{"cursor":"%b","messages":[' % str(cursor).encode("ascii")
+    return before, b"".join(parts)

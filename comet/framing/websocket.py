@@ -5,26 +5,38 @@ frames of a client that are read without a machine.
 
 from __future__ import annotations
 
+from typing import Final
+
 from attrs import frozen
 
-from comet.framing.envelope import EnvelopeShape
+from comet.framing.compression import Compression
+from comet.framing.deflate import FLUSHED, deflateIfShorter
+from comet.framing.envelope import EnvelopeShape, encodeEnvelope
+from comet.model.messages import Message
+
+# RFC 6455 5.2: FIN and the opcode of text; and with them RSV1, which RFC 7692 6 has for
+# a message that is compressed.
+_TEXT: Final = 0x81
+_COMPRESSED_TEXT: Final = 0xC1
 
 
-def textFrame(payload: bytes) -> bytes:
+def textFrame(payload: bytes, first: int = _TEXT) -> bytes:
     """
     Make a frame with a whole text message, not masked, as a server sends it.
 
-    @param payload: Text in UTF-8.
+    @param payload: Text in UTF-8, or what compression has made of it.
+
+    @param first: The first byte of the frame.
     """
     length = len(payload)
-    # RFC 6455 5.2: FIN and the opcode of text; then the length in the shortest
-    # form of 7 bits, 126 and 16 bits, or 127 and 64 bits.
+    # RFC 6455 5.2: the length in the shortest form of 7 bits, 126 and 16 bits, or 127 and
+    # 64 bits.
     if length < 126:
-        head = bytes((0x81, length))
+        head = bytes((first, length))
     elif length < 0x10000:
-        head = b"\x81\x7e" + length.to_bytes(2, "big")
+        head = bytes((first, 126)) + length.to_bytes(2, "big")
     else:
-        head = b"\x81\x7f" + length.to_bytes(8, "big")
+        head = bytes((first, 127)) + length.to_bytes(8, "big")
     return head + payload
 
 
@@ -38,7 +50,7 @@ def wholeText(data: bytes) -> bytes | None:
     """
     # RFC 6455 5.2: FIN and the opcode of text; then, with the bit that says it is masked,
     # the length in its shortest form; then the mask.
-    if len(data) < 6 or data[0] != 0x81:
+    if len(data) < 6 or data[0] != _TEXT:
         return None
     start, size = 6, data[1] & 0x7F
     if size == 126:
@@ -61,10 +73,28 @@ def wholeText(data: bytes) -> bytes | None:
 class WebSocketShape(EnvelopeShape):
     """
     One envelope a text message.
+
+    @ivar compression: Which messages are compressed; L{None} if that was not agreed on
+        in the handshake.
     """
+
+    compression: Compression | None = None
 
     def piece(self, envelope: bytes) -> bytes:
         """
         Make a frame.
         """
+        return textFrame(envelope)
+
+    def message(self, message: Message, replay: bool = False) -> bytes:
+        """
+        Make the frame of a message, compressed if it is to be and becomes shorter.
+        """
+        envelope = encodeEnvelope(message, self.time, replay)
+        compression = self.compression
+        if compression is not None and compression.takes(message):
+            blocks = deflateIfShorter(envelope, compression.window)
+            if blocks is not None:
+                # RFC 7692 7.2.1
+                return textFrame(blocks.removesuffix(FLUSHED), _COMPRESSED_TEXT)
         return textFrame(envelope)

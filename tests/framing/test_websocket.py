@@ -5,12 +5,14 @@ Tests of L{comet.framing.websocket}.
 from __future__ import annotations
 
 import json
+import zlib
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.framing import Shape
+from comet.framing.compression import Compression
 from comet.framing.envelope import encodeCursor, encodeEnvelope
 from comet.framing.websocket import WebSocketShape, textFrame, wholeText
 from comet.model.messages import Message
@@ -136,3 +138,48 @@ class ShapeTests(SynchronousTestCase):
         reader = FrameReader()
         reader.feed(WebSocketShape().message(makeMessage("é" * 40_000)))
         self.assertEqual([json.loads(text)["data"] for text in reader.texts], ["é" * 40_000])
+
+
+class CompressedTests(SynchronousTestCase):
+    """
+    L{WebSocketShape} with compression.
+    """
+
+    def inflate(self, frame: bytes, window: int = 15) -> bytes:
+        """
+        Read the frame of a message that is compressed, as RFC 7692 6.2 and 7.2.2 say.
+        """
+        self.assertEqual(frame[0], 0xC1)
+        extra = {126: 2, 127: 8}.get(frame[1], 0)
+        payload = frame[2 + extra :]
+        length = int.from_bytes(frame[2 : 2 + extra], "big") if extra else frame[1]
+        self.assertEqual(length, len(payload))
+        return zlib.decompressobj(-window).decompress(payload + b"\0\0\xff\xff")
+
+    @settings(deadline=None)
+    @given(MESSAGES, st.integers(1, 300), st.integers(9, 15), st.booleans())
+    def test_samePayload(self, message: Message, above: int, window: int, replay: bool) -> None:
+        """
+        A message is compressed exactly if it is to be and becomes shorter, and always has
+        the same envelope.
+        """
+        shape = WebSocketShape(compression=Compression(above, window=window))
+        frame = shape.message(message, replay)
+        plain = WebSocketShape().message(message, replay)
+        if len(message.payload) < above or frame[0] == 0x81:
+            self.assertEqual(frame, plain)
+        else:
+            self.assertEqual(self.inflate(frame, window), encodeEnvelope(message, replay=replay))
+            self.assertLess(len(frame), len(plain))
+
+    def test_sizes(self) -> None:
+        """
+        Messages of all lengths of a frame are compressed; all else is not.
+        """
+        shape = WebSocketShape(compression=Compression(1))
+        for size in (200, 4096, 5000, 100_000):
+            message = makeMessage("".join(map(str, range(size // 4))))
+            self.assertEqual(self.inflate(shape.message(message)), encodeEnvelope(message))
+        self.assertEqual(shape.cursor(CURSOR), WebSocketShape().cursor(CURSOR))
+        large = makeMessage("0" * 300_000)
+        self.assertEqual(shape.message(large), WebSocketShape().message(large))
