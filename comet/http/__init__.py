@@ -15,4 +15,6 @@ HTTP as values: what a request asks for, and how its response begins.
   - L{forwarded}: where a request came from, as trusted proxies tell it
   - L{outgoing}: where requests are sent, and which headers are sent along
   - L{handshake}: the handshake of a WebSocket
+  - L{deflateoffers}: how a handshake agrees on compression
+  - L{contentcoding}: which responses are compressed
 """

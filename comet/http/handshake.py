@@ -49,11 +49,14 @@ def otherVersion() -> Response:
     return Response(refused.status, (own, *refused.headers), refused.body)
 
 
-def answerHandshake(head: RequestHead, warning: str = "") -> bytes | None:
+def answerHandshake(head: RequestHead, warning: str = "", extension: str = "") -> bytes | None:
     """
     Answer a handshake.
 
     @param warning: As L{warningOf} makes it.
+
+    @param extension: The extension that was agreed on, with its parameters; empty if
+        there is none.
 
     @return: All bytes of the response, or L{None} if the request is of another
         version of the protocol.
@@ -68,6 +71,8 @@ def answerHandshake(head: RequestHead, warning: str = "") -> bytes | None:
     offered = (head.header("Sec-WebSocket-Protocol") or "").split(",")
     if SUBPROTOCOL in (each.strip() for each in offered):
         answer += b"Sec-WebSocket-Protocol: %b\r\n" % SUBPROTOCOL.encode("ascii")
+    if extension:
+        answer += b"Sec-WebSocket-Extensions: %b\r\n" % extension.encode("ascii")
     if warning:
         answer += b"%b: %b\r\n" % (WARNING, warning.encode("ascii"))
     return answer + b"\r\n"

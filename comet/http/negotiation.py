@@ -117,10 +117,12 @@ def chooseTransport(head: RequestHead, served: Collection[str] = TRANSPORTS.keys
 def acceptsGzip(head: RequestHead) -> bool:
     """
     Whether the client takes a response in the coding C{gzip}, as RFC 9110 12.5.3
-    says.  One that says nothing is sent none.
+    says, and does not rather want it in none.  One that says nothing is sent none.
     """
     codings = _mediaRanges(head.header("Accept-Encoding") or "")
-    return codings.get("gzip", codings.get("*", 0.0)) > 0
+    # RFC 9110 8.4.1.3: x-gzip is another name of it.
+    quality = codings.get("gzip", codings.get("x-gzip", codings.get("*", 0.0)))
+    return quality > 0 and quality >= codings.get("identity", 0.0)
 
 
 def _preferred(head: RequestHead) -> str:

@@ -10,9 +10,12 @@ from typing import Final, Protocol, TypeVar
 
 from attrs import frozen
 
+from comet.framing.compression import Compression
+from comet.framing.deflate import deflateIfShorter, gzipFile
 from comet.framing.envelope import encodeEnvelope
 from comet.framing.jsonp import encodeCall
-from comet.framing.pollbody import encodePollBody
+from comet.framing.pollbody import encodeAround, encodePollBody
+from comet.http.contentcoding import GZIP
 from comet.http.http1 import TEMPLATE_CACHE_SIZE, ResponseTemplate
 from comet.http.responses import COMMON, JSON, SCRIPT, Headers, Response, endLine
 from comet.model.cursors import Cursor
@@ -80,6 +83,14 @@ def entityTag(cursor: Cursor) -> tuple[bytes, bytes]:
     return (b"ETag", b'"%s"' % str(cursor).encode("ascii"))
 
 
+def _compressedTag(cursor: Cursor) -> bytes:
+    """
+    Make the entity tag, without its quotes, of a body that is compressed: RFC 9110 8.8.3
+    has another one for other bytes.  Where clients send it, the ending is ignored.
+    """
+    return b"%b-gzip" % str(cursor).encode("ascii")
+
+
 @frozen(cache_hash=True)
 class PollResponseShape:
     """
@@ -88,16 +99,24 @@ class PollResponseShape:
     @ivar limit: How many messages a response has at most.
 
     @ivar time: Whether envelopes tell the time.
+
+    @ivar compression: Which messages are compressed; L{None} if the client takes none
+        that are.
     """
 
     limit: int
     time: bool
+    compression: Compression | None = None
 
     def respond(self, outcome: Outcome) -> Response:
         """
         See L{RespondsToPolls.respond}.
         """
-        return Response(200, (entityTag(outcome.cursor), *JSON), endLine(self.body(outcome)))
+        compressed = self.compressedBody(outcome)
+        if compressed is None:
+            return Response(200, (entityTag(outcome.cursor), *JSON), endLine(self.body(outcome)))
+        tag = (b"ETag", b'"%b"' % _compressedTag(outcome.cursor))
+        return Response(200, (tag, *JSON, *GZIP), compressed)
 
     def notModified(self, cursor: Cursor) -> Response:
         """
@@ -116,6 +135,71 @@ class PollResponseShape:
             outcome.more,
             outcome.close,
         )
+
+    def compressedBody(self, outcome: Outcome) -> bytes | None:
+        """
+        Make the poll body, with the end of its line, compressed.
+
+        @return: L{None} if none of the messages is compressed.
+        """
+        compression = self.compression
+        if compression is None:
+            return None
+        budget = MOST_NEW
+        parts: list[tuple[bytes, bytes | None]] = []
+        for message, replay in outcome.messages:
+            envelope, blocks = encodeEnvelope(message, self.time, replay), None
+            if compression.takes(message):
+                blocks = _deflated.known(envelope)
+                if blocks is None and budget > 0:
+                    budget -= len(envelope)
+                    blocks = _deflated.make(envelope)
+            parts += ((b",", None), (envelope, blocks or None))
+        if not any(blocks for _, blocks in parts):
+            return None
+        before, after = encodeAround(outcome.cursor, outcome.gap, outcome.more, outcome.close)
+        return gzipFile([(before, None), *parts[1:], (endLine(after), None)])
+
+
+# How many bytes of a body are compressed at most that were not in another one: these take
+# 3 ms.  A client that reads all that is held shall not hold up others.
+MOST_NEW: Final = 131072
+
+
+class _Deflated:
+    """
+    The envelopes that were compressed last.  Polls that catch up come with the same
+    messages again and again.
+    """
+
+    def __init__(self) -> None:
+        self._blocks: dict[bytes, bytes] = {}
+        self._bytes = 0
+
+    def known(self, envelope: bytes) -> bytes | None:
+        """
+        Return what L{make} made of an envelope, or L{None} if that is not kept.
+        """
+        return self._blocks.get(envelope)
+
+    def make(self, envelope: bytes) -> bytes:
+        """
+        Compress an envelope.
+
+        @return: Blocks; empty if that does not make it shorter.
+        """
+        blocks = deflateIfShorter(envelope) or b""
+        size = len(envelope) + len(blocks)
+        if size <= _MOST_KEPT // 4:
+            if self._bytes + size > _MOST_KEPT:
+                self._blocks.clear()
+                self._bytes = 0
+            self._bytes += size
+            self._blocks[envelope] = blocks
+        return blocks
+
+
+_deflated: Final = _Deflated()
 
 
 @frozen(cache_hash=True)
@@ -149,6 +233,10 @@ class HTTP1PollShape:
         """
         See L{RespondsToPolls.respond}.
         """
+        compressed = self.framed.compressedBody(outcome)
+        if compressed is not None:
+            tag = _compressedTag(outcome.cursor)
+            return _compressedTemplate(self).fill(compressed, tag)
         body = endLine(self.framed.body(outcome))
         return _template(self, 200).fill(body, str(outcome.cursor).encode("ascii"))
 
@@ -231,6 +319,12 @@ class HTTP1CallShape:
 @lru_cache(TEMPLATE_CACHE_SIZE)
 def _callTemplate(headers: Headers) -> ResponseTemplate:
     return ResponseTemplate.complete((1, 1), 200, (*SCRIPT, *headers), True, isTagged=True)
+
+
+@lru_cache(TEMPLATE_CACHE_SIZE)
+def _compressedTemplate(shape: HTTP1PollShape) -> ResponseTemplate:
+    headers = (*JSON, *GZIP, *shape.headers)
+    return ResponseTemplate.complete(shape.version, 200, headers, shape.persistent, isTagged=True)
 
 
 @lru_cache(TEMPLATE_CACHE_SIZE)

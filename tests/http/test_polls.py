@@ -4,14 +4,18 @@ The responses to polls.
 
 from __future__ import annotations
 
+import gzip
 import json
 from sys import getrefcount
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from comet.framing.compression import Compression
 from comet.framing.jsonp import encodeCall
+from comet.http import polls
 from comet.http.http1 import encodeResponse
 from comet.http.polls import (
+    MOST_NEW,
     HTTP1CallShape,
     HTTP1PollShape,
     Outcome,
@@ -57,6 +61,87 @@ class PollResponseShapeTests(SynchronousTestCase):
         response = PollResponseShape(10, False).notModified(CURSOR)
         self.assertEqual((response.status, response.body), (304, b""))
         self.assertEqual(response.headers, ((b"ETag", b'"k3-7"'), *COMMON))
+
+
+class CompressedTests(SynchronousTestCase):
+    """
+    Responses whose messages are compressed.
+    """
+
+    def outcome(self, *texts: str) -> Outcome:
+        """
+        Make an outcome with messages of some texts.
+        """
+        made = [Message("news", "k3", 7, 1.5, b'"%b"' % text.encode()) for text in texts]
+        return Outcome(CURSOR, [(message, False) for message in made], ("news",), True)
+
+    def test_sameBody(self) -> None:
+        """
+        A client that undoes the coding has the body of the same response without it.
+        """
+        plain, shape = PollResponseShape(10, True), PollResponseShape(10, True, Compression(50))
+        for texts in (["a" * 100], ["a", "b" * 100, "c"], ["a" * 100] * 3, ["a" * 100, "b"]):
+            outcome = self.outcome(*texts)
+            response = shape.respond(outcome)
+            tag = (b"ETag", b'"k3-7-gzip"')
+            self.assertEqual(response.headers, (tag, *JSON, (b"Content-Encoding", b"gzip")))
+            self.assertEqual(gzip.decompress(response.body), plain.respond(outcome).body)
+            # What was compressed is remembered.
+            self.assertEqual(shape.respond(outcome), response)
+
+    def test_nothingCompressed(self) -> None:
+        """
+        A response in which nothing is compressed, since all is small or would not become
+        shorter, is that without the coding.
+        """
+        plain, shape = PollResponseShape(10, True), PollResponseShape(10, True, Compression(20))
+        dense = "aZ3k9QxW0pLm7vRt5yUe1NsB"
+        for outcome in (Outcome(CURSOR), self.outcome("a", "b"), self.outcome(dense)):
+            self.assertEqual(shape.respond(outcome), plain.respond(outcome))
+        self.assertEqual(shape.notModified(CURSOR), plain.notModified(CURSOR))
+
+    def test_bound(self) -> None:
+        """
+        Of what was not compressed before, a response has no more than can be compressed
+        without a pause; the next one goes on from there.
+        """
+        shape = PollResponseShape(1000, False, Compression(50))
+        outcome = self.outcome(*(f"{number:05d}" * 400 for number in range(100)))
+        sizes = [len(shape.respond(outcome).body) for _ in range(3)]
+        self.assertGreater(sizes[0], 2 * sizes[1])
+        self.assertEqual(sizes[1], sizes[2])
+        plain = PollResponseShape(1000, False).respond(outcome).body
+        self.assertLess(sizes[0], len(plain) - MOST_NEW // 2)
+        self.assertEqual(gzip.decompress(shape.respond(outcome).body), plain)
+
+    def test_memory(self) -> None:
+        """
+        What is remembered is bounded, and a large message is not.
+        """
+        shape = PollResponseShape(1000, False, Compression(50))
+        for number in range(300):
+            shape.respond(self.outcome(f"{number:05d}" * 2000))
+        shape.respond(self.outcome("a" * 250_000))
+        self.assertLess(polls._deflated._bytes, 1 << 20)
+        kept = polls._deflated._blocks
+        self.assertEqual(
+            sum(len(each) + len(made) for each, made in kept.items()), polls._deflated._bytes
+        )
+
+    def test_http1(self) -> None:
+        """
+        The bytes of HTTP/1 are those of the response that is framed later.
+        """
+        framed = PollResponseShape(10, False, Compression(50))
+        shape = HTTP1PollShape(framed, (1, 1), True, ())
+        for texts in (["a" * 100], ["a"]):
+            outcome = self.outcome(*texts)
+            encoded, response = shape.respond(outcome), framed.respond(outcome)
+            date = encoded.split(b"\r\n")[1].removeprefix(b"Date: ")
+            self.assertEqual(
+                encoded,
+                encodeResponse((1, 1), 200, response.headers, response.body, True, date),
+            )
 
 
 class HTTP1PollShapeTests(SynchronousTestCase):
