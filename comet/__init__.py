@@ -91,6 +91,7 @@ if TYPE_CHECKING:
     from comet.fanout.application import Subscription
     from comet.fanout.iterator import Messages
     from comet.framing import Shape
+    from comet.framing.compression import Compression
     from comet.framing.envelope import rawText
     from comet.framing.ndjson import NDJSONShape
     from comet.framing.publications import Limits
@@ -169,6 +170,7 @@ __all__ = [
     "CometResource",
     "CometService",
     "CometSite",
+    "Compression",
     "Configuration",
     "ConfigurationError",
     "Credential",
@@ -278,6 +280,7 @@ _NAMES = {
     "comet.fanout.application": "Subscription",
     "comet.fanout.iterator": "Messages",
     "comet.framing": "Shape",
+    "comet.framing.compression": "Compression",
     "comet.framing.envelope": "rawText",
     "comet.framing.ndjson": "NDJSONShape",
     "comet.framing.publications": "Limits",

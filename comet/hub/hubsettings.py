@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from attrs import field, frozen
 
+from comet.framing.compression import Compression
 from comet.framing.publications import Limits
 from comet.limits.capacity import UPLOAD_BYTES
 from comet.limits.clientlimits import ClientSettings
@@ -37,6 +38,9 @@ class Settings:
 
     @ivar clients: How much one client may do.
 
+    @ivar compression: Which messages are compressed for clients that take it; L{None} for
+        none.  Readers that are there keep to what was agreed on with them.
+
     @ivar revokedSeconds: For how many seconds something is revoked where that is not
         said; L{None} for ever.  It has to be no less than any token lasts.
     """
@@ -49,3 +53,4 @@ class Settings:
     identifySeconds: float = 10.0
     clients: ClientSettings = field(factory=ClientSettings)
     revokedSeconds: float | None = None
+    compression: Compression | None = None

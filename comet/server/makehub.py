@@ -61,6 +61,7 @@ def hubSettings(configuration: Configuration) -> Settings:
         # A backend that is late says so itself.
         identifySeconds=max(10.0, configuration["hook-timeout"] + 1.0),
         revokedSeconds=_revokedSeconds(configuration),
+        compression=configuration.compression,
         clients=ClientSettings(
             configuration["publish-rate"],
             configuration["command-rate"],

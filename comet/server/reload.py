@@ -19,7 +19,7 @@ from twisted.logger import Logger
 from comet.access.keys import DEFAULT_FILE
 from comet.server.secretfiles import Secrets, loadSecrets
 from comet.settings.configuration import Configuration, ConfigurationError, readFile
-from comet.settings.options import OPTIONS, RELOADED
+from comet.settings.options import COMPRESS, OPTIONS, RELOADED
 
 
 @frozen
@@ -159,7 +159,11 @@ def _differing(one: Loaded, other: Loaded) -> list[str]:
     isBounded = one.configuration.bounds == other.configuration.bounds or any(
         name.startswith("history-") for name in names
     )
-    if not isBounded or one.configuration.hookTables != other.configuration.hookTables:
+    isCompressed = COMPRESS in names or (
+        one.configuration.compression == other.configuration.compression
+    )
+    areHooks = one.configuration.hookTables == other.configuration.hookTables
+    if not (isBounded and isCompressed and areHooks):
         names.append("channels")
     if one.secrets != other.secrets:
         names.append("keys")

@@ -16,6 +16,7 @@ from functools import lru_cache
 from reprlib import Repr
 from typing import Any, Final
 
+from comet.framing.compression import Compression
 from comet.http.outgoing import (
     ASKED,
     CONNECT,
@@ -27,6 +28,7 @@ from comet.model.log import Retention
 from comet.model.patterns import matches
 from comet.settings.options import (
     BY_NAME,
+    COMPRESS,
     DEMO,
     HOOKS,
     OF_CHANNELS,
@@ -205,6 +207,16 @@ class Configuration:
         first counts that matches it.
         """
         return [(pattern, table[EVENTS]) for pattern, table in self._tables if EVENTS in table]
+
+    @property
+    def compression(self) -> Compression | None:
+        """
+        Which messages are compressed, or L{None} if none are.
+        """
+        told = [(pattern, table.get(COMPRESS)) for pattern, table in self._tables]
+        tables = tuple((pattern, above) for pattern, above in told if above is not None)
+        compression = Compression(self[COMPRESS], tables)
+        return compression if compression.isOn else None
 
     @property
     def sendsEvents(self) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from attrs import frozen
 
+from comet.framing.compression import OFF
 from comet.http.forwarded import FORWARDED, X_FORWARDED
 from comet.http.outgoing import (
     ASKED,
@@ -184,6 +185,13 @@ OPTIONS: Final = (
         25.0,
         seconds(0.1, 86400.0),
         "Seconds of silence before a heartbeat. Default: 25",
+    ),
+    Option(
+        "compress-above",
+        OFF,
+        whole(OFF, 1 << 26),
+        "Bytes of data from which on a message is compressed, once for all clients that take it; "
+        "0 is never. Default: 0",
     ),
     Option(
         "publish-key",
@@ -426,6 +434,7 @@ RELOADED: Final = frozenset(
         "max-channels",
         "max-batch",
         "heartbeat",
+        "compress-above",
         "publish-key",
         "admin-key",
         "open",
@@ -467,6 +476,8 @@ HOOKS: Final = "hooks"
 
 PRESENCE: Final = "presence"
 
+COMPRESS: Final = "compress-above"
+
 
 # What can be set for channels.
 OF_CHANNELS: Final = {
@@ -474,6 +485,7 @@ OF_CHANNELS: Final = {
     HOOKS: Option(HOOKS, (), oneOf(*BY_CHANNEL), isRepeatable=True),
     PRESENCE: Option(PRESENCE, False, flag, isFlag=True),
     EVENTS: Option(EVENTS, False, flag, isFlag=True),
+    COMPRESS: BY_NAME[COMPRESS],
 }
 
 

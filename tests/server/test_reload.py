@@ -15,6 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from comet.access.accesssettings import AccessSettings
 from comet.access.rights import Access
 from comet.errors import Unauthorized
+from comet.framing.compression import Compression
 from comet.http.origins import Origins
 from comet.model.clients import ANONYMOUS
 from comet.server.checks import checkConfiguration
@@ -84,6 +85,20 @@ class ReloadTests(SynchronousTestCase):
         self.assertEqual(self.hub.settings.limits.maxChannels, 100)
         self.reload('bus = "memory:"\n')
         self.assertTrue(attendance.kept.isEmpty)
+
+    def test_takesCompression(self) -> None:
+        """
+        What is compressed can change, and the log says so.
+        """
+        self.assertIsNone(self.hub.settings.compression)
+        [line] = self.reload("compress-above = 100\n")
+        self.assertIn("compress-above changed", line)
+        self.assertEqual(self.hub.settings.compression, Compression(100))
+        table = 'compress-above = 100\n[channels."chat/**"]\ncompress-above = 5\n'
+        [line] = self.reload(table)
+        self.assertIn("channels changed", line)
+        self.assertEqual(self.hub.settings.compression, Compression(100, (("chat/**", 5),)))
+        self.assertIn("nothing has changed", self.reload(table)[0])
 
     def test_takesWhatCanChange(self) -> None:
         """

@@ -14,6 +14,7 @@ from hypothesis.strategies import lists as listsOf
 from hypothesis.strategies import text as texts
 from twisted.trial.unittest import SynchronousTestCase
 
+from comet.framing.compression import Compression
 from comet.model.log import Retention
 from comet.settings.configuration import (
     Configuration,
@@ -49,6 +50,7 @@ DEFAULTS: dict[str, Any] = {
     "max-channels": 100,
     "max-batch": 1000,
     "heartbeat": 25.0,
+    "compress-above": 0,
     "publish-key": None,
     "admin-key": None,
     "token-key": (),
@@ -96,6 +98,7 @@ WHOLE = {
     "connections-per-address": (0, 1 << 24),
     "max-channels": (1, 10000),
     "max-batch": (1, 1000000),
+    "compress-above": (0, 1 << 26),
     "workers": (1, 1024),
 }
 SECONDS = {
@@ -503,6 +506,26 @@ class FileTests(CaseWithRefusals):
         self.assertEqual(some.hookEvents, ("publish", "call"))
         self.assertEqual(
             [Configuration(url).isReadingRestricted, some.isReadingRestricted], [True, False]
+        )
+
+    def test_compression(self) -> None:
+        """
+        Nothing is compressed unless the option or a table says from which size on; the
+        tables come before the option, in their order.
+        """
+        self.assertIsNone(Configuration({}).compression)
+        self.assertIsNone(self.read('[channels."a/**"]\ncompress-above = 0\n').compression)
+        self.assertEqual(Configuration({"compress-above": "100"}).compression, Compression(100))
+        tables = (
+            'compress-above = 50\n[channels."chat/a"]\ncompress-above = 0\n'
+            '[channels.news]\nhistory-bytes = 5\n[channels."chat/**"]\ncompress-above = 9\n'
+        )
+        self.assertEqual(
+            self.read(tables).compression, Compression(50, (("chat/a", 0), ("chat/**", 9)))
+        )
+        self.assertRefused({"compress-above": -1}, "-1", "compress-above")
+        self.assertRefused(
+            {"channels": {"news": {"compress-above": "x"}}}, "compress-above of 'news'"
         )
 
     def test_refusesBadChannels(self) -> None:
