@@ -106,7 +106,9 @@ MAX_HEAD_BYTES: Final = 2048
 
 # A cursor, alone in its header, or as a parameter.
 _CURSOR: Final = rb"([A-Za-z0-9]{1,32}-(?:0|[1-9][0-9]{0,18}))"
-_TAG: Final = re.compile(rb'(?im:^if-none-match):[ \t]*"' + _CURSOR + rb'"[ \t]*\r\n')
+_TAG: Final = re.compile(
+    rb'(?im:^if-none-match):[ \t]*"' + _CURSOR + rb'(?:-gzip)?"[ \t]*\r\n',
+)
 _SINCE: Final = re.compile(rb"[^?]*\?(?:[^ ]*?&)?since=" + _CURSOR + rb"(?=[& ])")
 
 # The key of a WebSocket, alone in its header.

@@ -23,6 +23,7 @@ MEANT: Final = (
     b"origin",
     b"authorization",
     b"accept",
+    b"accept-encoding",
     b"upgrade",
     b"if-none-match",
     b"last-event-id",
@@ -33,6 +34,7 @@ MEANT: Final = (
     b"idempotency-key",
     b"sec-websocket-version",
     b"sec-websocket-protocol",
+    b"sec-websocket-extensions",
     b"sec-fetch-site",
     b"referer",
 )

@@ -7,6 +7,7 @@ from __future__ import annotations
 from comet.fanout.reader import openReader
 from comet.fanout.states import State
 from comet.framing.jsonp import checkCallback
+from comet.http.contentcoding import chooseCoding
 from comet.http.polls import HTTP1CallShape, HTTP1PollShape, PollResponseShape
 from comet.hub.hub import Hub
 from comet.lean.plans import (
@@ -45,7 +46,9 @@ class PollPlan(ReadPlan):
 
         @raise CometError: If the request has to be refused.
         """
-        body = PollResponseShape(asked.request.limit, asked.request.time)
+        request = asked.request
+        coding = chooseCoding(asked.head, request.names, self.hub.settings.compression)
+        body = PollResponseShape(request.limit, request.time, coding)
         return HTTP1PollShape(body, (1, 1), True, asked.ownHeaders)
 
     def begin(

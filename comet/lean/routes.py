@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 from twisted.web.resource import IResource
 
 from comet.errors import WrongHost
+from comet.http.contentcoding import VARY
 from comet.http.credentials import headCredential
 from comet.http.parameters import responseHeaders
 from comet.http.reads import parseReadRequest
@@ -153,6 +154,8 @@ class Routes:
         cors = origins.verdict(head.header("Origin"), host, head.isSecure)
         names = parsePath(segments, hub.settings.limits.maxChannels) if isChannels else ()
         ownHeaders = responseHeaders(head, origins, cors)
+        if hub.settings.compression is not None:
+            ownHeaders += VARY
         plan = (
             self._makeRead(head, names, host, ownHeaders, isChannels)
             if method == b"GET"

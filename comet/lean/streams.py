@@ -164,7 +164,7 @@ class StreamPlan(ReadPlan):
         @raise CometError: If the request has to be refused.
         """
         super().__init__(hub, asked)
-        headers, self._shape = styleOf(hub.origins, asked)
+        headers, self._shape = styleOf(hub.origins, asked, hub.settings.compression)
         self._template = streamTemplate((*headers, *ENDLESS, *asked.ownHeaders))
 
     @property

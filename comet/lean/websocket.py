@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from socket import socket
 
 from comet.framing.websocket import WebSocketShape
+from comet.http.deflateoffers import agree
 from comet.http.handshake import ACCEPT_SIZE, acceptKey, answerHandshake
 from comet.http.parameters import warningOf
 from comet.http.request import RequestHead
@@ -154,7 +155,15 @@ class WebSocketPlan(ReadPlan):
 
     checksOrigin = True
 
-    __slots__ = ("_handshakeEnd", "_headers", "_makeProtocol", "_warning", "isBare", "shape")
+    __slots__ = (
+        "_extension",
+        "_handshakeEnd",
+        "_headers",
+        "_makeProtocol",
+        "_warning",
+        "isBare",
+        "shape",
+    )
 
     def __init__(
         self,
@@ -170,7 +179,8 @@ class WebSocketPlan(ReadPlan):
         self._headers = asked.head.headers
         self._warning = warningOf(asked.head)
         self.isBare = not asked.request.names
-        self.shape = WebSocketShape(time=asked.request.time)
+        self._extension, compression = agree(asked.head, hub.settings.compression)
+        self.shape = WebSocketShape(asked.request.time, compression)
         self._handshakeEnd = b""
 
     @property
@@ -248,7 +258,7 @@ class WebSocketPlan(ReadPlan):
             return key if name == b"Sec-WebSocket-Key" else given(name)
 
         head = RequestHead(b"GET", (), b"", (1, 1), valuesOf, False)
-        response = answerHandshake(head, self._warning)
+        response = answerHandshake(head, self._warning, self._extension)
         if response is not None:
             self._handshakeEnd = response[ACCEPT_SIZE:]
         return response

@@ -26,6 +26,7 @@ from comet.errors import (
 )
 from comet.fanout.polls import HALF_CLOSED
 from comet.framing.codings import undoCoding
+from comet.http.contentcoding import VARY
 from comet.http.credentials import Credentials, cookiesCount, headCredential
 from comet.http.forwarded import NOTHING, Forwarded, Proxies
 from comet.http.http1 import checkHeader, encodeResponse, endConnection
@@ -516,9 +517,11 @@ class Exchange:
     def clientHeaders(self) -> Headers:
         """
         The headers of a response that depend on the client: those of CORS, and a
-        warning about its parameters.
+        warning about its parameters; and that it depends on the codings that the client
+        takes, if it may.
         """
-        return responseHeaders(self.head, self.hub.origins, self.cors)
+        headers = responseHeaders(self.head, self.hub.origins, self.cors)
+        return headers if self.hub.settings.compression is None else headers + VARY
 
     def body(self, most: int | None = None) -> bytes:
         """

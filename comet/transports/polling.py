@@ -10,6 +10,7 @@ from typing import Any
 from twisted.internet.defer import maybeDeferred
 
 from comet.fanout.polls import PollReader
+from comet.http.contentcoding import chooseCoding
 from comet.http.polls import HTTP1PollShape, PollResponseShape, entityTag, respondEmpty
 from comet.http.reads import ReadRequest
 from comet.http.responses import JSON
@@ -88,7 +89,9 @@ class PollingResource(HubResource):
         @raise CometError: If the request asks for what this transport does not
             have.
         """
-        shape = PollResponseShape(readRequest.limit, readRequest.time)
+        compression = self.hub.settings.compression
+        coding = chooseCoding(exchange.head, readRequest.names, compression)
+        shape = PollResponseShape(readRequest.limit, readRequest.time, coding)
         if not isDetachable(exchange.request):
             return HeldPoll(exchange, readRequest, shape)
         encoded = HTTP1PollShape(

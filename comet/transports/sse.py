@@ -37,6 +37,7 @@ class EventSourceResource(StreamingResource):
 
     transport = "sse"
     contentType = b"text/event-stream"
+    isCompressed = True
 
     def shape(self, exchange: Exchange, readRequest: ReadRequest, chunked: bool) -> Shape:
         """

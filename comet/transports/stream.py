@@ -18,6 +18,7 @@ class StreamResource(StreamingResource):
 
     transport = "stream"
     contentType = b"application/x-ndjson"
+    isCompressed = True
 
     def shape(self, exchange: Exchange, readRequest: ReadRequest, chunked: bool) -> Shape:
         """

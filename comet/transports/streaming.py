@@ -10,6 +10,8 @@ from zope.interface import implementer
 
 from comet.fanout.streams import Probe, StreamReader
 from comet.framing import Shape
+from comet.framing.gzipped import GzipShape
+from comet.http.contentcoding import GZIP, chooseCoding
 from comet.http.http1 import encodeHead
 from comet.http.reads import ReadRequest
 from comet.http.responses import ENDLESS, Headers
@@ -41,10 +43,14 @@ class StreamingResource(HubResource):
     @cvar transport: The name of the transport, under which it is counted.
 
     @cvar contentType: The value of the header C{Content-Type}.
+
+    @cvar isCompressed: Whether the body is compressed for clients that take it, where
+        the hub compresses messages.
     """
 
     transport: str
     contentType: bytes
+    isCompressed: bool = False
 
     def shape(self, exchange: Exchange, readRequest: ReadRequest, chunked: bool) -> Shape:
         """
@@ -82,8 +88,13 @@ class StreamingResource(HubResource):
         # RFC 9112 6.1: a client of HTTP/1.0 does not know chunks.  HTTP/2 has
         # frames instead.
         chunked = take and version == (1, 1)
-        shape = self.shape(exchange, readRequest, chunked)
+        coding = None
+        if self.isCompressed:
+            coding = chooseCoding(exchange.head, readRequest.names, self.hub.settings.compression)
+        shape = self.shape(exchange, readRequest, chunked and coding is None)
         headers = (*self.headers(exchange), *ENDLESS)
+        if coding is not None:
+            shape, headers = GzipShape(shape, coding, chunked), headers + GZIP
 
         def makeReader() -> StreamReader:
             traffic = exchange.trafficFor(self.transport)

@@ -17,11 +17,14 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from comet.errors import BadMessage
+from comet.errors import BadMessage, CometError, TooLarge
 from comet.fanout.core import Fanout
 from comet.fanout.streams import StreamReader
 from comet.framing.commands import CommandError
+from comet.framing.compression import Compression
+from comet.framing.deflate import FLUSHED, INFLATER_BYTES, Inflater
 from comet.framing.websocket import WebSocketShape, wholeText
+from comet.http.deflateoffers import NAME, agree
 from comet.http.handshake import answerHandshake, notUpgrade, otherVersion
 from comet.http.parameters import warningOf
 from comet.http.reads import ReadRequest
@@ -48,6 +51,8 @@ SPARE_FRAMES: Final = 1024
 _STATUSES: Final = {"internal": 1011, "unavailable": 1013, "tooMany": 1013, "draining": 1001}
 _POLICY: Final = 1008
 _NORMAL: Final = 1000
+_TOO_LARGE: Final = 1009
+_BROKEN: Final = 1007
 
 # Bytes; RFC 6455 5.5.
 MAX_CONTROL_BYTES: Final = 125
@@ -136,6 +141,23 @@ class WebSocketReader(StreamReader):
         self.protocol.sendCloseFrame(code, reason.encode("utf-8"))
 
 
+class _Deflate:
+    """
+    Tells Autobahn that messages may be compressed: it lets the first bit of their first
+    frame pass.  The compression is undone elsewhere.
+    """
+
+    EXTENSION_NAME = NAME
+
+    def start_decompress_message(self) -> None:
+        """
+        Do nothing.
+        """
+
+
+_DEFLATE: Final = _Deflate()
+
+
 @implementer(ISinkOwner, IHalfCloseableProtocol)
 class CometWebSocketProtocol(WebSocketServerProtocol):
     """
@@ -150,6 +172,10 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
     # Of the factory.
     maxMessagePayloadSize: int
 
+    # Autobahn annotates these with what they are at first, or not at all.
+    _perMessageCompress: Any
+    _isMessageCompressed: bool
+
     # Whether the next frame is the first of a piece of input, and whether the rest
     # of the piece waits for another turn.
     _isFirst = True
@@ -157,6 +183,11 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
 
     # The message or control frame that has half come.
     _partial: PartialCommand | None = None
+
+    # Whether the message is compressed, and what undoes that; nothing for one that is
+    # dropped.
+    _isDeflated = False
+    _inflater: Inflater | None = None
 
     def __init__(self) -> None:
         super().__init__()
@@ -184,12 +215,15 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
         readRequest: ReadRequest,
         isBare: bool,
         answer: bytes,
+        compression: Compression | None,
         forwarded: str | None = None,
     ) -> WebSocketReader:
         """
         Answer the handshake, and make the reader.
 
         @param isBare: Whether the reader begins without names.
+
+        @param compression: As L{agree} returns it.
 
         @param answer: The response to the handshake.
 
@@ -198,7 +232,7 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
         sink = makeSink(self.transport, self.traffic)
         self.traffic.countOpening(len(answer))
         sink.write(answer)
-        shape = WebSocketShape(time=readRequest.time)
+        shape = WebSocketShape(readRequest.time, compression)
         opening = None if isBare else b""
         reader = WebSocketReader(hub.fanout, shape, sink, opening, self)
         self.attend(hub, client, reader, sink, forwarded)
@@ -222,6 +256,8 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
         self._hub, self._sink, self._reader = hub, sink, reader
         self._throttle = throttle = InputThrottle(hub.turns, self.transport, self._take)
         self._session = Session(hub, client, reader, reader.shape, throttle, forwarded)
+        if reader.shape.compression is not None:
+            self._perMessageCompress = _DEFLATE
 
     def dataReceived(self, data: bytes) -> None:
         """
@@ -286,8 +322,11 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
             partial = PartialCommand(self._hub, self._throttle, self._giveUp)
             self._partial = partial
         # What is kept of a frame's head or of a control frame is little.
-        size = len(self.message_data) if self.inside_message else 0
-        partial.wentOn(size, size)
+        size = kept = len(self.message_data) if self.inside_message else 0
+        if self._inflater is not None:
+            # A few bytes that become many do not count as many that have come.
+            size, kept = self._inflater.taken, kept + INFLATER_BYTES
+        partial.wentOn(size, kept)
 
     def _endPartial(self) -> None:
         partial, self._partial = self._partial, None
@@ -333,6 +372,14 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
         # byte of payload then takes ten times as much memory, or more.
         self.message_data = bytearray()
         self._frames = 0
+        self._isDeflated = self._isMessageCompressed
+        if self._isDeflated:
+            # The bounds of Autobahn's own differ from release to release, so it is given
+            # the message as if it had come like that.
+            self._isMessageCompressed = False
+            self._inflater = Inflater(self.maxMessagePayloadSize)
+            if self._session is None:
+                self._dropDeflated()
 
     def onMessageFrameBegin(self, length: int) -> None:
         """
@@ -362,6 +409,7 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
         Carry out a message that is complete.
         """
         data, self.message_data = self.message_data, None
+        self._inflater = None
         self._endPartial()
         if not self.failedByMe:
             self.onMessage(bytes(data), self.message_is_binary)
@@ -407,8 +455,50 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
         # still keep all of it.
         if frame.opcode > 7 and frame.length > MAX_CONTROL_BYTES:
             return None
+        if frame.opcode <= 7 and self._isDeflated:
+            payload = self._inflate(payload)
+            if not payload:
+                return None
         kept: bool | None = super().onFrameData(payload)
         return kept
+
+    def onFrameEnd(self) -> bool | None:
+        """
+        End a frame; and what is compressed with it, before Autobahn looks at the message.
+        """
+        frame = self.current_frame
+        if frame.opcode <= 7 and frame.fin and self._isDeflated:
+            # RFC 7692 7.2.2: the sender has taken this off.
+            rest = self._inflate(FLUSHED)
+            if rest:
+                super().onFrameData(rest)
+        ended: bool | None = super().onFrameEnd()
+        return ended
+
+    def _inflate(self, data: bytes) -> bytes:
+        """
+        Undo the compression of a part of a message, or fail the connection.
+
+        @return: What was compressed; nothing where the message is dropped.
+        """
+        inflater = self._inflater
+        if inflater is None:
+            return b""
+        try:
+            return inflater.feed(data)
+        except CometError as error:
+            status = _TOO_LARGE if isinstance(error, TooLarge) else _BROKEN
+            self._fail_connection(status, error.detail)
+            return b""
+
+    def _dropDeflated(self) -> None:
+        """
+        Keep nothing of a message that is compressed, and look at nothing that comes of it.
+        """
+        self._inflater = None
+        if self._isDeflated:
+            # What has come may end within a character.
+            self.utf8validateIncomingCurrentMessage = False
 
     def unregisterProducer(self) -> None:
         """
@@ -426,6 +516,7 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
         Keep nothing of a message that has half come.
         """
         self._endPartial()
+        self._dropDeflated()
         if self.inside_message:
             self.message_data = bytearray()
 
@@ -610,7 +701,8 @@ class WebSocketResource(HubResource):
         request = exchange.request
         if not isDetachable(request):
             raise notUpgrade()
-        answer = answerHandshake(exchange.head, warningOf(exchange.head))
+        extension, compression = agree(exchange.head, self.hub.settings.compression)
+        answer = answerHandshake(exchange.head, warningOf(exchange.head), extension)
         if answer is None:
             exchange.respond(otherVersion())
             return
@@ -622,7 +714,13 @@ class WebSocketResource(HubResource):
             request.setResponseCode(101)
             detach(request, protocol)
             return protocol.makeReader(
-                self.hub, client, readRequest, self.isBare, answer, exchange.forwarded
+                self.hub,
+                client,
+                readRequest,
+                self.isBare,
+                answer,
+                compression,
+                exchange.forwarded,
             )
 
         names, since = readRequest.names, readRequest.since
