@@ -1,0 +1,1 @@
+``--compress-above BYTES``, and ``compress-above`` of a channel's table: messages are compressed once for all readers, by ``permessage-deflate`` without context takeover for WebSockets and by ``gzip`` for ``stream``, ``sse`` and poll bodies.
