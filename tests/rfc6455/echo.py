@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, Protocol
 
+from comet.framing.deflate import FLUSHED, deflate
 from comet.framing.publications import Limits
 from comet.hub.hub import Hub
 from comet.hub.hubsettings import Settings
@@ -43,8 +44,14 @@ class EchoProtocol(CometWebSocketProtocol):
         Send the message back, in its order among the answers to pings.
         """
         assert self._session is not None
+        first = 0x80 | (BINARY if isBinary else TEXT)
+        compression = self._reader.shape.compression  # type: ignore[union-attr]
+        if compression is not None:
+            # As comet compresses a message, but also one that is small or binary.
+            payload = deflate(payload, compression.window).removesuffix(FLUSHED)
+            first |= 0x40
         length = len(payload)
-        head = bytes([0x80 | (BINARY if isBinary else TEXT)])
+        head = bytes([first])
         if length < 126:
             head += bytes([length])
         elif length < 0x10000:
@@ -211,9 +218,12 @@ def play(case: Case, connection: Connection) -> str:
 class MemoryEcho(HubTestCase):
     """
     The echo on Twisted's edge.
+
+    @ivar answer: The response to the last handshake.
     """
 
     settings = ROOMY
+    answer = b""
 
     def setUp(self) -> None:
         """
@@ -224,13 +234,16 @@ class MemoryEcho(HubTestCase):
         comet.putChild(b"socket", EchoResource(self.hub))
         self.site = self.makeSite(comet)
 
-    def open(self) -> Connection:
+    def open(self, handshake: bytes = HANDSHAKE) -> Connection:
         """
         Open a WebSocket.
+
+        @param handshake: The request of the client.
         """
         wire = self.connect()
-        wire.send(HANDSHAKE)
-        self.assertTrue(wire.take().startswith(b"HTTP/1.1 101 "))
+        wire.send(handshake)
+        self.answer = wire.take()
+        self.assertTrue(self.answer.startswith(b"HTTP/1.1 101 "))
         self.wires.remove(wire)
         return MemoryConnection(self, wire)
 
@@ -238,9 +251,12 @@ class MemoryEcho(HubTestCase):
 class LeanEcho(LeanTestCase):
     """
     The echo on the lean edge.
+
+    @ivar answer: The response to the last handshake.
     """
 
     settings = ROOMY
+    answer = b""
 
     def setUp(self) -> None:
         """
@@ -251,10 +267,13 @@ class LeanEcho(LeanTestCase):
         plan = partial(WebSocketPlan, EchoResource(self.hub).makeProtocol)
         makePlan.__self__._planClasses[WebSocketResource.transport] = plan
 
-    def open(self) -> Connection:
+    def open(self, handshake: bytes = HANDSHAKE) -> Connection:
         """
         Open a WebSocket.
+
+        @param handshake: The request of the client.
         """
-        peer = self.peer(HANDSHAKE)
-        self.assertTrue(peer.hears(b"\r\n\r\n").startswith(b"HTTP/1.1 101 "))
+        peer = self.peer(handshake)
+        self.answer = peer.hears(b"\r\n\r\n")
+        self.assertTrue(self.answer.startswith(b"HTTP/1.1 101 "))
         return LoopbackConnection(self.reactor, peer.socket)
