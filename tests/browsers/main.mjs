@@ -10,7 +10,7 @@ import { folder } from "./stage.mjs";
 const TOGETHER = 5;
 const FILES = [
   ...["reading", "failing", "falling", "cutting", "resuming", "sharing", "presence"],
-  ...["tokens", "trespassing", "asking"],
+  ...["tokens", "trespassing", "asking", "compressing"],
 ];
 
 const [name, only] = process.argv.slice(2);
