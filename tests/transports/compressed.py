@@ -13,8 +13,8 @@ from attrs import evolve
 
 from comet.framing.compression import Compression
 from comet.framing.publications import Limits
-from comet.hub import Hub
-from comet.hubsettings import Settings
+from comet.hub.hub import Hub
+from comet.hub.hubsettings import Settings
 from comet.model.messages import Close
 from tests.framing.readers import ChunkReader
 from tests.rfc6455.echo import Connection
