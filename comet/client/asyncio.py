@@ -20,14 +20,25 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
-from comet.client.awaiting import Inbox, awaitItem, awaitSteps
+from comet.client.asyncioexchanges import Exchanges
+from comet.client.awaiting import awaitItem, awaitSteps
 from comet.client.basesubscription import BaseSubscription
 from comet.client.batches import BATCH
 from comet.client.clientcore import Core
 from comet.client.clientreading import Reading
-from comet.client.clientsteps import Ask, Connect, Receive, Send, Sleep, Step, Steps
+from comet.client.clientsteps import (
+    Ask,
+    Read,
+    Request,
+    Response,
+    Sleep,
+    Step,
+    Steps,
+    Texts,
+    Upgrade,
+)
 from comet.client.credential import Token
-from comet.client.failures import Closed, Untrusted
+from comet.client.failures import Closed
 from comet.client.received import Closing, Gap, Member, Message, Presence
 from comet.client.requester import Timing
 from comet.client.standing import Since
@@ -35,107 +46,6 @@ from comet.client.standing import Since
 __all__ = ["Client", "Closing", "Gap", "Member", "Message", "Presence", "Subscription", "Timing"]
 
 T = TypeVar("T")
-
-
-class _Connection(asyncio.Protocol):
-    """
-    A connection that keeps what arrives until it is taken.
-
-    The streams of asyncio would make a task for each wait that has a limit.
-    """
-
-    def __init__(self, connections: set[_Connection]) -> None:
-        self._connections = connections
-        self._loop = asyncio.get_running_loop()
-        self._transport: asyncio.Transport | None = None
-        self._inbox = Inbox()
-        self._waiting: asyncio.Future[None] | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """
-        See C{asyncio.Protocol}.
-        """
-        self._transport = cast("asyncio.Transport", transport)
-        self._connections.add(self)
-
-    def data_received(self, data: bytes) -> None:
-        """
-        See C{asyncio.Protocol}.
-        """
-        self._inbox.received(data)
-        if self._inbox.isFull and self._transport is not None:
-            self._transport.pause_reading()
-        self._wake()
-
-    def eof_received(self) -> None:
-        """
-        See C{asyncio.Protocol}.
-        """
-        self._inbox.end()
-        self._wake()
-
-    def connection_lost(self, error: Exception | None) -> None:
-        """
-        See C{asyncio.Protocol}.
-        """
-        self._connections.discard(self)
-        self._transport = None
-        if error is not None and not isinstance(error, OSError):
-            error = ConnectionResetError(str(error))
-        self._inbox.end(error)
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._waiting is not None:
-            _finish(self._waiting)
-
-    def send(self, data: bytes) -> None:
-        """
-        Take bytes to be sent.
-
-        @raise OSError: If the connection is lost.
-        """
-        if self._transport is None:
-            raise self._inbox.error or ConnectionResetError("the connection is closed")
-        self._transport.write(data)
-
-    async def receive(self, deadline: float) -> bytes:
-        """
-        Wait for bytes.
-
-        @raise OSError: If the connection is lost, or the time is over.
-        """
-        while True:
-            isFull = self._inbox.isFull
-            data = self._inbox.take()
-            if data is not None:
-                if isFull and self._transport is not None:
-                    self._transport.resume_reading()
-                return data
-            await self._wait(deadline)
-
-    async def _wait(self, deadline: float) -> None:
-        loop = asyncio.get_running_loop()
-        waiting = self._waiting = loop.create_future()
-        timer = loop.call_at(deadline, _timeOut, waiting)
-        try:
-            await waiting
-        finally:
-            timer.cancel()
-            self._waiting = None
-
-    def close(self) -> None:
-        """
-        See L{Connection<comet.client.clientsteps.Connection>}.
-        """
-        # A subscription that the program has not closed may be freed after the loop has ended.
-        if self._transport is not None and not self._loop.is_closed():
-            self._transport.abort()
-
-
-def _timeOut(waiting: asyncio.Future[None]) -> None:
-    if not waiting.done():
-        waiting.set_exception(TimeoutError())
 
 
 class Client:
@@ -165,7 +75,7 @@ class Client:
         """
         self._core = Core(url, _now, token, key, transport, parameters, timing)
         self._tls = tls
-        self._connections: set[_Connection] = set()
+        self._exchanges: Exchanges | None = None
         self._waiting: set[asyncio.Future[Any]] = set()
         self._isClosed = False
 
@@ -217,13 +127,10 @@ class Client:
         L{Closed<comet.client.failures.Closed>}.
         """
         self._isClosed = True
-        self._core.close()
-        for connection in list(self._connections):
-            connection.close()
         for waiting in list(self._waiting):
             waiting.cancel()
-        # The transports close in the next turn.
-        await asyncio.sleep(0)
+        if self._exchanges is not None:
+            await self._exchanges.close()
 
     async def __aenter__(self) -> Client:
         return self
@@ -243,25 +150,52 @@ class Client:
         """
         Do a step.  If the task is cancelled, the same step may be done again.
         """
-        if self._isClosed:
-            raise Closed("the client is closed")
-        if isinstance(step, Receive):
-            assert isinstance(step.connection, _Connection)
-            data = await step.connection.receive(step.deadline)
-            if self._isClosed:
-                raise Closed("the client is closed")
-            return data
-        if isinstance(step, Send):
-            assert isinstance(step.connection, _Connection)
-            step.connection.send(step.data)
-            return None
+        self._check()
         if isinstance(step, Sleep):
             await self._sleep(max(step.until - _now(), 0))
             return None
         if isinstance(step, Ask):
             token = step.function()
             return await token if isinstance(token, Awaitable) else token
-        return await self._connect(step)
+        try:
+            result = await self._exchange(step)
+        except Exception:
+            self._check()
+            raise
+        if self._isClosed and isinstance(step, (Request, Upgrade)):
+            # Meanwhile: nothing else closes what has come.
+            cast("Response", result).close()
+        self._check()
+        return result
+
+    def _check(self) -> None:
+        if self._isClosed:
+            raise Closed("the client is closed")
+
+    async def _exchange(self, step: Request | Read | Upgrade | Texts) -> object:
+        exchanges = self._exchanges
+        if exchanges is None:
+            exchanges = self._exchanges = Exchanges(self._tls)
+        if isinstance(step, Request):
+            return await exchanges.request(step)
+        if isinstance(step, Read):
+            return await exchanges.read(step)
+        if isinstance(step, Upgrade):
+            return await exchanges.upgrade(step)
+        return await exchanges.texts(step)
+
+    async def _settle(self) -> None:
+        if self._exchanges is not None:
+            await self._exchanges.settle()
+
+    def _begin(self, step: Step) -> asyncio.Task[object]:
+        """
+        Do a step in a task.
+        """
+        task = asyncio.get_running_loop().create_task(self._do(step))
+        self._waiting.add(task)
+        task.add_done_callback(self._waiting.discard)
+        return task
 
     async def _sleep(self, seconds: float) -> None:
         sleeping = asyncio.get_running_loop().create_future()
@@ -277,27 +211,6 @@ class Client:
             self._waiting.discard(sleeping)
             timer.cancel()
 
-    async def _connect(self, step: Connect) -> _Connection:
-        tls: ssl.SSLContext | None = None
-        if step.isSecure:
-            if self._tls is None:
-                self._tls = ssl.create_default_context()
-            tls = self._tls
-        connecting = asyncio.get_running_loop().create_connection(
-            lambda: _Connection(self._connections), step.host, step.port, ssl=tls
-        )
-        try:
-            _, connection = await asyncio.wait_for(connecting, max(step.deadline - _now(), 0.001))
-        except ssl.SSLCertVerificationError as error:
-            raise Untrusted(f"the certificate of {step.host}: {error.verify_message}") from error
-        except asyncio.TimeoutError:
-            # Before Python 3.11 it is another class than the built-in one.
-            raise TimeoutError from None
-        if self._isClosed:
-            connection.close()
-            raise Closed("the client is closed")
-        return connection
-
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
@@ -306,6 +219,14 @@ def _now() -> float:
 def _finish(waiting: asyncio.Future[None]) -> None:
     if not waiting.done():
         waiting.set_result(None)
+
+
+def _dispose(task: asyncio.Task[Any]) -> None:
+    """
+    Close what a task has brought that nothing waits for any more.
+    """
+    if not task.cancelled() and task.exception() is None:
+        task.result().close()
 
 
 class Subscription(BaseSubscription, AsyncIterator["Message | Gap"]):
@@ -320,19 +241,39 @@ class Subscription(BaseSubscription, AsyncIterator["Message | Gap"]):
     def __init__(self, client: Client, reading: Reading) -> None:
         super().__init__(reading)
         self._client = client
+        # A step that goes on when the caller's wait is cancelled.
+        self._task: asyncio.Task[object] | None = None
 
     async def close(self) -> None:
         """
         End it, and close its connection.
         """
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            task.add_done_callback(_dispose)
         self._reading.close()
+        await self._client._settle()
+
+    async def _do(self, step: Step) -> object:
+        if self._task is None:
+            if not isinstance(step, (Request, Upgrade)):
+                return await self._client._do(step)
+            self._task = self._client._begin(step)
+        await asyncio.wait({self._task})
+        if self._task is None:
+            raise Closed("the subscription is closed")
+        task, self._task = self._task, None
+        if task.cancelled():
+            raise Closed("the client is closed")
+        return task.result()
 
     def __aiter__(self) -> Subscription:
         return self
 
     async def __anext__(self) -> Message | Gap:
         try:
-            return await awaitItem(self._reading, self._client._do)
+            return await awaitItem(self._reading, self._do)
         except Closed:
             self._reading.close()
             raise StopAsyncIteration from None

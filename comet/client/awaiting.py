@@ -112,11 +112,20 @@ class Inbox:
 
         @raise Exception: The error with which the connection has ended.
         """
+        pieces = self.takePieces()
+        if pieces is None or len(pieces) == 1:
+            return pieces[0] if pieces else None
+        return b"".join(pieces)
+
+    def takePieces(self) -> list[bytes] | None:
+        """
+        Do as L{take}, but return the pieces as they have arrived.
+        """
         if self._pieces:
             pieces, self._pieces, self._size = self._pieces, [], 0
-            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            return pieces
         if not self._isOver:
             return None
         if self.error is not None:
             raise self.error
-        return b""
+        return []

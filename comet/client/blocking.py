@@ -17,7 +17,6 @@ with connections of its own.
 from __future__ import annotations
 
 import os
-import socket
 import ssl
 import threading
 import time
@@ -27,11 +26,13 @@ from typing import Any, TypeVar
 
 from comet.client.basesubscription import BaseSubscription
 from comet.client.batches import BATCH
+from comet.client.blockingexchanges import Exchanges, NotYet
+from comet.client.blockingnetwork import Call
 from comet.client.clientcore import Core
 from comet.client.clientreading import Reading
-from comet.client.clientsteps import Ask, Connect, Receive, Send, Sleep, Step, Steps
+from comet.client.clientsteps import Ask, Read, Request, Sleep, Step, Steps, Texts, Upgrade
 from comet.client.credential import Token
-from comet.client.failures import Closed, Untrusted
+from comet.client.failures import Closed
 from comet.client.received import Closing, Gap, Member, Message, Presence
 from comet.client.requester import Timing
 from comet.client.standing import Since
@@ -39,38 +40,6 @@ from comet.client.standing import Since
 __all__ = ["Client", "Closing", "Gap", "Member", "Message", "Presence", "Subscription", "Timing"]
 
 T = TypeVar("T")
-
-_READ_SIZE = 65536
-
-
-class _Connection:
-    """
-    A socket, with or without TLS.
-    """
-
-    def __init__(self, sock: socket.socket, sockets: set[socket.socket]) -> None:
-        self._socket = sock
-        self._sockets = sockets
-        sockets.add(sock)
-
-    def send(self, data: bytes, deadline: float) -> None:
-        self._wait(deadline)
-        self._socket.sendall(data)
-
-    def receive(self, deadline: float) -> bytes:
-        self._wait(deadline)
-        return self._socket.recv(_READ_SIZE)
-
-    def _wait(self, deadline: float) -> None:
-        # Not 0, which would mean that the socket does not block.
-        self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
-
-    def close(self) -> None:
-        """
-        See L{Connection<comet.client.clientsteps.Connection>}.
-        """
-        self._sockets.discard(self._socket)
-        self._socket.close()
 
 
 class Client:
@@ -114,8 +83,8 @@ class Client:
         """
         self._core = Core(url, time.monotonic, token, key, transport, parameters, timing)
         self._tls = tls
-        self._sockets: set[socket.socket] = set()
-        self._process = os.getpid()
+        # By processes: after a fork those of the parent are left alone.
+        self._exchanges: dict[int, Exchanges] = {}
         self._closed = threading.Event()
 
     def publish(
@@ -194,14 +163,9 @@ class Client:
         published fails with L{Closed<comet.client.failures.Closed>}.
         """
         self._closed.set()
-        self._core.close()
-        for each in list(self._ownSockets()):
-            try:
-                # Unlike close, it wakes the thread that waits for the socket.
-                each.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                # It is not connected any more.
-                pass
+        exchanges = self._exchanges.get(os.getpid())
+        if exchanges is not None:
+            exchanges.close()
 
     def __enter__(self) -> Client:
         return self
@@ -231,71 +195,112 @@ class Client:
             # Also after KeyboardInterrupt: closes the connection that was in use.
             steps.close()
 
-    def _do(self, step: Step, until: float | None = None) -> object:
+    def _do(self, step: Step, until: float | None = None, call: Call | None = None) -> object:
         """
         Do a step.
 
-        @param until: When to raise L{_NotYet}, if the step is not done by then.
+        @param until: When to raise L{NotYet}, if the step is not done by then.  It is for L{Texts}
+            and L{Sleep} alone: the others cannot be interrupted and go on later.
+
+        @param call: That which another thread may cancel.
         """
         if self._closed.is_set():
             raise Closed("the client is closed")
-        if isinstance(step, Receive):
-            return self._receive(step, until)
-        if isinstance(step, Send):
-            connection = step.connection
-            assert isinstance(connection, _Connection)
-            connection.send(step.data, step.deadline)
-            return None
         if isinstance(step, Sleep):
-            end = step.until if until is None else min(until, step.until)
-            if self._closed.wait(max(end - time.monotonic(), 0.0)):
-                raise Closed("the client is closed")
-            if end < step.until:
-                raise _NotYet
+            self._sleep(step, until)
             return None
         if isinstance(step, Ask):
             return step.function()
-        return self._connect(step)
-
-    def _receive(self, step: Receive, until: float | None) -> bytes:
-        connection = step.connection
-        assert isinstance(connection, _Connection)
+        if call is None:
+            call = Call(step.deadline if until is None else min(until, step.deadline))
         try:
-            return connection.receive(step.deadline if until is None else min(until, step.deadline))
-        except TimeoutError:
-            if until is not None and until < step.deadline:
-                raise _NotYet from None
+            return self._exchange(step, call, until)
+        except Exception:
+            if self._closed.is_set():
+                raise Closed("the client is closed") from None
             raise
 
-    def _connect(self, step: Connect) -> _Connection:
-        sock = socket.create_connection(
-            (step.host, step.port), max(step.deadline - time.monotonic(), 0.001)
-        )
+    def _exchange(
+        self, step: Request | Read | Upgrade | Texts, call: Call, until: float | None
+    ) -> object:
+        exchanges = self._ownExchanges()
+        if isinstance(step, Request):
+            return exchanges.request(step, call)
+        if isinstance(step, Read):
+            return exchanges.read(step, call)
+        if isinstance(step, Upgrade):
+            return exchanges.upgrade(step, call)
+        return exchanges.texts(step, call, until)
+
+    def _sleep(self, step: Sleep, until: float | None) -> None:
+        end = step.until if until is None else min(until, step.until)
+        if self._closed.wait(max(end - time.monotonic(), 0.0)):
+            raise Closed("the client is closed")
+        if end < step.until:
+            raise NotYet
+
+    def _ownExchanges(self) -> Exchanges:
+        process = os.getpid()
+        found = self._exchanges.get(process)
+        if found is None:
+            for other in list(self._exchanges):
+                self._exchanges.pop(other, None)
+            # Of threads that come at the same time, all get that of the first.
+            found = self._exchanges.setdefault(process, Exchanges(self._tls))
+            if self._closed.is_set():
+                found.close()
+        return found
+
+
+class _Pending:
+    """
+    A step in a thread of its own.  So a caller's time may be over before the step is done, which
+    goes on, and whose result the caller gets later.
+    """
+
+    def __init__(self, client: Client, step: Request | Read | Upgrade) -> None:
+        self._client = client
+        self._step = step
+        self._call = Call(step.deadline)
+        self._result: Any = None
+        self._error: Exception | None = None
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="comet-client", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
         try:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if step.isSecure:
-                if self._tls is None:
-                    self._tls = ssl.create_default_context()
-                sock = self._tls.wrap_socket(sock, server_hostname=step.host)
-        except ssl.SSLCertVerificationError as error:
-            sock.close()
-            raise Untrusted(f"the certificate of {step.host}: {error.verify_message}") from error
-        except BaseException:
-            sock.close()
-            raise
-        return _Connection(sock, self._ownSockets())
+            self._result = self._client._do(self._step, None, self._call)
+        except Exception as error:
+            self._error = error
+        self._done.set()
 
-    def _ownSockets(self) -> set[socket.socket]:
-        if self._process != os.getpid():
-            # After a fork: to shut the others down would break them for the parent.
-            self._sockets, self._process = set(), os.getpid()
-        return self._sockets
+    def wait(self, until: float | None) -> bool:
+        """
+        Wait until it is done.
 
+        @param until: At most so long.
 
-class _NotYet(BaseException):
-    """
-    The time that the caller gives is over, and the step is not done.  The core does not see it.
-    """
+        @return: Whether it is done.
+        """
+        return self._done.wait(None if until is None else max(until - time.monotonic(), 0.0))
+
+    def result(self) -> object:
+        """
+        Return the result of the step, or raise its failure.
+        """
+        if self._error is not None:
+            raise self._error
+        return self._result
+
+    def cancel(self) -> None:
+        """
+        End it, and wait for the thread.
+        """
+        self._call.cancel()
+        self._thread.join()
+        if not isinstance(self._step, Read) and self._result is not None:
+            self._result.close()
 
 
 class Subscription(BaseSubscription):
@@ -309,13 +314,13 @@ class Subscription(BaseSubscription):
     def __init__(self, client: Client, reading: Reading) -> None:
         super().__init__(reading)
         self._client = client
+        self._pending: _Pending | None = None
 
     def next(self, timeout: float | None = None) -> Message | Gap | None:
         """
         Wait for the next item.
 
-        @param timeout: For how many seconds; by default for ever.  A connection that is being
-            opened is waited for all the same.
+        @param timeout: For how many seconds; by default for ever.
 
         @return: The item, or L{None} if the time is over.
 
@@ -331,18 +336,34 @@ class Subscription(BaseSubscription):
             if step is None:
                 continue
             try:
-                result = self._client._do(step, until)
-            except _NotYet:
+                result = self._do(step, until)
+            except NotYet:
                 return None
             except Exception as error:
                 reading.failed(error)
             else:
                 reading.done(result)
 
+    def _do(self, step: Step, until: float | None) -> object:
+        """
+        Do a step, or wait on for the result of one that was begun.
+        """
+        if self._pending is None:
+            if until is None or not isinstance(step, (Request, Read, Upgrade)):
+                return self._client._do(step, until)
+            self._pending = _Pending(self._client, step)
+        if not self._pending.wait(until):
+            raise NotYet
+        pending, self._pending = self._pending, None
+        return pending.result()
+
     def close(self) -> None:
         """
         End it, and close its connection.
         """
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.cancel()
         self._reading.close()
 
     def __iter__(self) -> Iterator[Message | Gap]:

@@ -141,9 +141,3 @@ class Core:
             since = since if kept is None else kept
         standing = Standing(asked, since)
         return Reading(self._requester, standing, self._transports, file, onClose)
-
-    def close(self) -> None:
-        """
-        Close the connections that are kept for requests.
-        """
-        self._requester.close()

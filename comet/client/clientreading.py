@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, cast
 
-from comet.client.clientsteps import Connect, Connection, Sleep, Step, Steps
+from comet.client.clientsteps import Request, Response, Sleep, Step, Steps, Upgrade
 from comet.client.cursorfile import CursorFile
 from comet.client.failures import (
     BadAnswer,
@@ -145,9 +145,9 @@ class Reading:
         """
         Take the result of the step.
         """
-        if self._error is not None and isinstance(self._step, Connect):
+        if self._error is not None and isinstance(self._step, (Request, Upgrade)):
             # It was closed meanwhile, and has no use for the connection.
-            cast("Connection", result).close()
+            cast("Response", result).close()
         self._advance(lambda: self._steps.send(result))
 
     def failed(self, error: BaseException) -> None:

@@ -7,17 +7,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Protocol
 
-from comet.client.clientsteps import Sleep, Steps
+from comet.client.clientsteps import Read, Response, Sleep, Steps
 from comet.client.failures import BadAnswer, Lost, readProblem
-from comet.client.httpexchange import HTTPExchange
 from comet.client.received import Envelope, EnvelopeReader, readPollBody
-from comet.client.requester import Requester
+from comet.client.requester import MAX_PROBLEM, Requester, readBody
 from comet.client.serverurl import namesPath
 from comet.client.splitting import EventSplitter, LineSplitter, Splitter
 from comet.client.standing import Standing
 from comet.client.websocketlink import WebSocketLink
-
-_MAX_PROBLEM: Final = 65536
 
 # Seconds between polls that are answered with nothing.
 _SHORTEST_POLL: Final = 1.0
@@ -67,7 +64,7 @@ class StreamLink:
         self._contentType = contentType
         self._splitter = splitter
         self._reader = EnvelopeReader()
-        self._exchange: HTTPExchange | None = None
+        self._response: Response | None = None
 
     def open(self, deadline: float) -> Steps[None]:
         """
@@ -79,21 +76,21 @@ class StreamLink:
             {**parameters, **self._standing.parameters()},
         )
         headers = {"Accept": self._contentType, "Cache-Control": "no-store"}
-        exchange = yield from self._requester.open("GET", url, headers, b"", deadline)
-        self._exchange = exchange
-        if exchange.status != 200:
-            body = yield from exchange.body(_MAX_PROBLEM, deadline)
-            raise readProblem(exchange.status, body, exchange.header("retry-after"))
-        if not (exchange.header("content-type") or "").startswith(self._contentType):
+        response = yield from self._requester.open("GET", url, headers, b"", deadline)
+        self._response = response
+        if response.status != 200:
+            body = yield from readBody(response, MAX_PROBLEM, deadline)
+            raise readProblem(response.status, body, response.header("retry-after"))
+        if not (response.header("content-type") or "").startswith(self._contentType):
             raise BadAnswer(f"the answer is not {self._contentType}")
 
     def receive(self, deadline: float) -> Steps[list[Envelope]]:
         """
         See L{Link.receive}.
         """
-        assert self._exchange is not None, "the link is not open"
+        assert self._response is not None, "the link is not open"
         self._reader.check()
-        data = yield from self._exchange.read(deadline)
+        data: bytes = yield Read(self._response, deadline)
         if not data:
             raise Lost("the response has ended")
         return self._reader.read(self._splitter.received(data))
@@ -102,8 +99,8 @@ class StreamLink:
         """
         See L{Link.close}.
         """
-        if self._exchange is not None:
-            self._exchange.close()
+        if self._response is not None:
+            self._response.close()
 
 
 class PollLink:
@@ -167,14 +164,14 @@ class PollLink:
             {"transport": "longpoll", "time": "1", "wait": f"{wait:g}", **parameters},
         )
         headers = {"Accept": "application/json", "Cache-Control": "no-store"}
-        response = yield from self._requester.request("GET", url, headers, b"", deadline)
-        if response.status != 200:
-            raise readProblem(response.status, response.body, response.retryAfter)
-        return response.body
+        answer = yield from self._requester.request("GET", url, headers, b"", deadline)
+        if answer.status != 200:
+            raise readProblem(answer.status, answer.body, answer.retryAfter)
+        return answer.body
 
     def close(self) -> None:
         """
-        See L{Link.close}.  A poll that is under way closes its own connection.
+        See L{Link.close}.  The shell gives up a poll that is under way.
         """
 
 

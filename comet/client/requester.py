@@ -1,31 +1,29 @@
 """
-Requests with one answer: over connections that are kept, to the place that a redirect names, and
-again until they are answered or their time is over.
+Requests with one answer: to the place that a redirect names, and again until they are answered or
+their time is over.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from random import Random
 from typing import Final
 
 from attrs import frozen
 
-from comet.client.clientsteps import Sleep, Steps
+from comet.client.clientsteps import USER_AGENT, Read, Request, Response, Sleep, Steps
 from comet.client.credential import Credential
 from comet.client.failures import (
     BadAnswer,
     Lost,
+    Silent,
     Unanswered,
     Unsent,
     isTemporary,
     readProblem,
 )
-from comet.client.httpexchange import HTTPExchange
 from comet.client.serverurl import ServerURL
 from comet.client.splitting import MAX_BYTES
-from comet.client.wire import connect
 from comet.errors import CometError
 
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
@@ -33,11 +31,13 @@ _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _KEEPING: Final = frozenset({307, 308})
 _MOST_REDIRECTS: Final = 5
 
-# How many connections are kept, and for how many seconds: less than a server keeps them.
-_MOST_KEPT: Final = 16
-_KEPT: Final = 30.0
+#: How many connections a shell keeps for further requests, and for how many seconds: less than a
+#: server keeps them.
+MOST_KEPT: Final = 16
+KEPT: Final = 30.0
 
-_MAX_PROBLEM: Final = 65536
+#: The most bytes of the body of a refusal.
+MAX_PROBLEM: Final = 65536
 
 # Seconds: the most for the first delay, and for any.
 FIRST_DELAY: Final = 1.0
@@ -64,7 +64,7 @@ class Timing:
 
 
 @frozen
-class Response:
+class Answer:
     """
     A response, whole.
     """
@@ -107,8 +107,6 @@ class Requester:
         self.now = now
         self.random = random
         self._parameters = dict(parameters)
-        self._kept: list[tuple[tuple[str, int, bool], float, HTTPExchange]] = []
-        self._process = os.getpid()
 
     def resource(self, path: str, parameters: Mapping[str, str] | None = None) -> ServerURL:
         """
@@ -167,21 +165,37 @@ class Requester:
         headers: Mapping[str, str],
         body: bytes,
         deadline: float,
-    ) -> Steps[Response]:
+    ) -> Steps[Answer]:
         """
-        Make a request once.
+        Make a request.  It must do no harm to make it twice: where the connection breaks, it is
+        made once more at once, since the server may have closed a kept connection just then.
 
         @raise Lost: If there was no answer.
         """
-        exchange = yield from self.open(method, url, headers, body, deadline)
         try:
-            data = yield from exchange.body(MAX_BYTES, deadline)
-        except BaseException:
-            exchange.close()
+            return (yield from self._once(method, url, headers, body, deadline))
+        except Lost as first:
+            if isinstance(first, Silent) or not first.wasSent or self.now() >= deadline:
+                raise
+        try:
+            return (yield from self._once(method, url, headers, body, deadline))
+        except Lost as second:
+            # The server may have done what the first connection brought it.
+            second.wasSent = True
             raise
-        response = Response(exchange.status, data, exchange.header("retry-after"))
-        self._keep(exchange)
-        return response
+
+    def _once(
+        self,
+        method: str,
+        url: ServerURL,
+        headers: Mapping[str, str],
+        body: bytes,
+        deadline: float,
+    ) -> Steps[Answer]:
+        response = yield from self.open(method, url, headers, body, deadline)
+        most = MAX_BYTES if response.status < 300 else MAX_PROBLEM
+        data = yield from readBody(response, most, deadline)
+        return Answer(response.status, data, response.header("retry-after"))
 
     def open(
         self,
@@ -190,83 +204,47 @@ class Requester:
         headers: Mapping[str, str],
         body: bytes,
         deadline: float,
-    ) -> Steps[HTTPExchange]:
+    ) -> Steps[Response]:
         """
-        Make a request, and wait for the head of its response.  Redirects are followed; those to
-        another origin carry no credential.
+        Send a request.  Redirects are followed; those to another origin carry no credential.
 
         @return: What to read the body from.  The caller closes it.
         """
         shown = yield from self.credential.headers()
         for _ in range(_MOST_REDIRECTS + 1):
             own = shown if url.origin == self.url.origin else {}
-            exchange = yield from self._send(method, url, {**headers, **own}, body, deadline)
-            location = exchange.header("location")
+            sent = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers, **own}
+            response: Response = yield Request(method, url, sent, body, deadline)
+            location = response.header("location")
             mayFollow = _REDIRECTS if method == "GET" else _KEEPING
-            if exchange.status not in mayFollow or location is None:
-                if exchange.status < 300 and own:
+            if response.status not in mayFollow or location is None:
+                if response.status < 300 and own:
                     self.credential.taken()
-                return exchange
-            exchange.close()
+                return response
+            response.close()
             url = redirected(url, location)
         raise BadAnswer(f"the server redirects more than {_MOST_REDIRECTS} times")
 
-    def _send(
-        self,
-        method: str,
-        url: ServerURL,
-        headers: Mapping[str, str],
-        body: bytes,
-        deadline: float,
-    ) -> Steps[HTTPExchange]:
-        kept, wasSent = self._take(url), False
-        if kept is not None:
-            try:
-                return (yield from _ask(kept, method, url, headers, body, deadline))
-            except Lost as lost:
-                # The server may have closed it just then.  Nothing was answered, and every request
-                # may be made twice.
-                if self.now() >= deadline:
-                    raise
-                wasSent = lost.wasSent
-        try:
-            exchange = HTTPExchange((yield from connect(url, deadline)), url)
-        except Lost as lost:
-            # The server may have done what the first connection brought it.
-            lost.wasSent = wasSent
-            raise
-        return (yield from _ask(exchange, method, url, headers, body, deadline))
 
-    def _take(self, url: ServerURL) -> HTTPExchange | None:
-        if self._process != os.getpid():
-            # After a fork the connections are those of the parent, which goes on using them.
-            self._kept, self._process = [], os.getpid()
-        found = None
-        # Threads share the list: what one of them has removed is its own.
-        while found is None and self._kept:
-            try:
-                origin, at, exchange = self._kept.pop()
-            except IndexError:
-                break
-            if origin == url.origin and self.now() - at < _KEPT:
-                found = exchange
-            else:
-                exchange.close()
-        return found
+def readBody(response: Response, most: int, deadline: float) -> Steps[bytes]:
+    """
+    Wait for a whole body, and close the response.
 
-    def _keep(self, exchange: HTTPExchange) -> None:
-        if exchange.isReusable() and len(self._kept) < _MOST_KEPT:
-            self._kept.append((exchange.origin, self.now(), exchange))
-        else:
-            exchange.close()
-
-    def close(self) -> None:
-        """
-        Close the connections that are kept.
-        """
-        kept, self._kept = self._kept, []
-        for _, _, exchange in kept:
-            exchange.close()
+    @raise BadAnswer: If it has more than C{most} bytes.
+    """
+    pieces: list[bytes] = []
+    size = 0
+    try:
+        while True:
+            data: bytes = yield Read(response, deadline)
+            if not data:
+                return b"".join(pieces)
+            pieces.append(data)
+            size += len(data)
+            if size > most:
+                raise BadAnswer(f"the answer has more than {most} bytes")
+    finally:
+        response.close()
 
 
 def redirected(url: ServerURL, location: str) -> ServerURL:
@@ -279,20 +257,3 @@ def redirected(url: ServerURL, location: str) -> ServerURL:
         return url.redirected(location)
     except ValueError as error:
         raise BadAnswer(f"the server redirects to what is no URL of comet: {error}") from None
-
-
-def _ask(
-    exchange: HTTPExchange,
-    method: str,
-    url: ServerURL,
-    headers: Mapping[str, str],
-    body: bytes,
-    deadline: float,
-) -> Steps[HTTPExchange]:
-    try:
-        yield from exchange.request(method, url, headers, body, deadline)
-    except BaseException:
-        # Also if the shell gives up the step.
-        exchange.close()
-        raise
-    return exchange

@@ -22,34 +22,22 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
-from twisted.internet.error import (
-    ConnectError,
-    ConnectionClosed,
-    ConnectionDone,
-    DNSLookupError,
-)
-from twisted.internet.error import TimeoutError as ConnectTimeout
-from twisted.internet.interfaces import (
-    IHandshakeListener,
-    IOpenSSLClientConnectionCreator,
-    ITCPTransport,
-)
-from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
-from comet.client.awaiting import GivenUp, Inbox, awaitItem, awaitSteps
+from comet.client.awaiting import GivenUp, awaitItem, awaitSteps
 from comet.client.basesubscription import BaseSubscription
 from comet.client.batches import BATCH
 from comet.client.clientcore import Core
 from comet.client.clientreading import Reading
-from comet.client.clientsteps import Ask, Connect, Receive, Send, Sleep, Step, Steps
+from comet.client.clientsteps import Ask, Read, Request, Sleep, Step, Steps, Upgrade
 from comet.client.credential import Token
-from comet.client.failures import Closed, Untrusted
+from comet.client.failures import Closed
 from comet.client.received import Closing, Gap, Member, Message, Presence
 from comet.client.requester import Timing
 from comet.client.standing import Since
+from comet.client.twistedexchanges import Exchanges
+from comet.client.twistedwaiting import Waits
 from comet.reactor.clocks import steadyClock
 
 if TYPE_CHECKING:
@@ -64,118 +52,6 @@ if TYPE_CHECKING:
 __all__ = ["Client", "Closing", "Gap", "Member", "Message", "Presence", "Subscription", "Timing"]
 
 T = TypeVar("T")
-
-
-@implementer(IHandshakeListener)
-class _Connection(Protocol):
-    """
-    A connection that keeps what arrives until it is taken.
-
-    @ivar opened: Fires when it may be used: with TLS, once the certificate is verified.
-    """
-
-    transport: ITCPTransport
-
-    def __init__(self, client: Client, isSecure: bool) -> None:
-        self._client = client
-        self._isSecure = isSecure
-        self._inbox = Inbox()
-        self._isLost = False
-        self._waiting: Deferred[None] | None = None
-        self.opened: Deferred[None] = Deferred(lambda _: self.close())
-
-    def connectionMade(self) -> None:
-        """
-        See L{IProtocol<twisted.internet.interfaces.IProtocol>}.
-        """
-        self._client._connections.add(self)
-        if not self._isSecure:
-            self._open()
-
-    def handshakeCompleted(self) -> None:
-        """
-        See L{IHandshakeListener}.
-        """
-        self._open()
-
-    def _open(self) -> None:
-        self.transport.setTcpNoDelay(True)
-        self._fire(self.opened)
-
-    def dataReceived(self, data: bytes) -> None:
-        """
-        See L{IProtocol<twisted.internet.interfaces.IProtocol>}.
-        """
-        self._inbox.received(data)
-        if self._inbox.isFull:
-            self.transport.pauseProducing()  # type: ignore[attr-defined]
-        self._wake()
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """
-        See L{IProtocol<twisted.internet.interfaces.IProtocol>}.
-        """
-        self._client._connections.discard(self)
-        self._isLost = True
-        error = None if reason.check(ConnectionDone) else _asError(reason.value)
-        self._inbox.end(error)
-        if not self.opened.called:
-            self.opened.errback(error or ConnectionResetError("the connection is closed"))
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._waiting is not None:
-            self._fire(self._waiting)
-
-    def _fire(self, waiting: Deferred[None]) -> None:
-        if not waiting.called:
-            waiting.callback(None)
-
-    def send(self, data: bytes) -> None:
-        """
-        Take bytes to be sent.
-
-        @raise OSError: If the connection is lost.
-        """
-        if self._isLost:
-            raise self._inbox.error or ConnectionResetError("the connection is closed")
-        self.transport.write(data)
-
-    async def receive(self, deadline: float) -> bytes:
-        """
-        Wait for bytes.
-
-        @raise OSError: If the connection is lost, or the time is over.
-        """
-        while True:
-            isFull = self._inbox.isFull
-            data = self._inbox.take()
-            if data is not None:
-                if isFull and not self._isLost:
-                    self.transport.resumeProducing()  # type: ignore[attr-defined]
-                return data
-            self._waiting = Deferred()
-            await self._client._until(self._waiting, deadline)
-
-    def close(self) -> None:
-        """
-        See L{Connection<comet.client.clientsteps.Connection>}.
-        """
-        if not self._isLost:
-            self.transport.abortConnection()
-
-
-def _asError(error: BaseException | None) -> Exception:
-    """
-    Make of Twisted's error one that the core knows.
-    """
-    text = str(error) or "the connection is closed"
-    module = type(error).__module__.partition(".")[0]
-    if module == "service_identity" or "certificate verify failed" in text:
-        return Untrusted(f"the certificate of the server: {text}")
-    if isinstance(error, ConnectTimeout):
-        return TimeoutError(text)
-    return ConnectionResetError(text)
 
 
 class Client:
@@ -216,11 +92,10 @@ class Client:
             reactor = installed  # type: ignore[assignment]
         assert reactor is not None
         self._reactor = reactor
-        self._clock: Any = steadyClock(reactor)
-        self._core = Core(url, self._clock.seconds, token, key, transport, parameters, timing)
-        self._tls = tls
-        self._connections: set[_Connection] = set()
-        self._waiting: set[Deferred[Any]] = set()
+        clock: Any = steadyClock(reactor)
+        self._core = Core(url, clock.seconds, token, key, transport, parameters, timing)
+        self._waits = Waits(clock)
+        self._exchanges = Exchanges(reactor, self._waits, tls)
         self._isClosed = False
 
     def publish(
@@ -279,21 +154,10 @@ class Client:
 
         async def close() -> None:
             self._isClosed = True
-            self._core.close()
-            for connection in list(self._connections):
-                connection.close()
-            for waiting in list(self._waiting):
-                waiting.cancel()
-            while self._connections:
-                # They are lost in the next turn.
-                await self._turn()
+            self._waits.cancel()
+            await self._exchanges.close()
 
         return Deferred.fromCoroutine(close())
-
-    def _turn(self) -> Deferred[None]:
-        turn: Deferred[None] = Deferred()
-        self._clock.callLater(0, turn.callback, None)
-        return turn
 
     def _run(self, steps: Steps[T]) -> Deferred[T]:
         async def run() -> T:
@@ -324,92 +188,80 @@ class Client:
             raise Closed("the client is closed")
 
     async def _doing(self, step: Step) -> object:
-        if isinstance(step, Receive):
-            assert isinstance(step.connection, _Connection)
-            return await step.connection.receive(step.deadline)
-        if isinstance(step, Send):
-            assert isinstance(step.connection, _Connection)
-            step.connection.send(step.data)
-        elif isinstance(step, Connect):
-            return await self._connect(step)
-        elif isinstance(step, Ask):
+        exchanges = self._exchanges
+        if isinstance(step, Request):
+            return await exchanges.request(step)
+        if isinstance(step, Read):
+            return await exchanges.read(step)
+        if isinstance(step, Upgrade):
+            return await exchanges.upgrade(step)
+        if isinstance(step, Ask):
             token = step.function()
             return await token if isinstance(token, Awaitable) else token
-        else:
+        if isinstance(step, Sleep):
             await self._sleep(step)
-        return None
+            return None
+        return await exchanges.texts(step)
 
     async def _sleep(self, step: Sleep) -> None:
         sleeping: Deferred[None] = Deferred()
         try:
-            await self._until(sleeping, step.until)
+            await self._waits.until(sleeping, step.until)
         except TimeoutError:
             # It is what this was waited for.
             pass
 
-    async def _until(self, given: Deferred[T], deadline: float) -> T:
+
+class _Begun:
+    """
+    A step that goes on when the caller gives up its wait.
+    """
+
+    def __init__(self, doing: Deferred[Any]) -> None:
+        self._doing = doing
+        self._isDone = self._isEnded = False
+        self._result: Any = None
+        self._waiting: Deferred[None] | None = None
+        doing.addBoth(self._done)
+
+    def _done(self, result: Any) -> None:
+        self._isDone, self._result = True, result
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None and not waiting.called:
+            waiting.callback(None)
+        if self._isEnded:
+            self._dispose()
+
+    async def wait(self) -> None:
         """
-        Wait for a result, but not longer than until a time.
-
-        @raise TimeoutError: If the time is over.
-
-        @raise CancelledError: If the caller has given up.
+        Wait until it is done.  The wait may be cancelled.
         """
-        isOver = isCancelled = False
+        if not self._isDone:
+            self._waiting = Deferred()
+            await self._waiting
 
-        def over() -> None:
-            nonlocal isOver
-            isOver = True
-            waiting.cancel()
+    def result(self) -> object:
+        """
+        Return its result, or raise its failure.
+        """
+        if isinstance(self._result, Failure):
+            self._result.raiseException()
+        result: object = self._result
+        return result
 
-        def cancel(_: object) -> None:
-            nonlocal isCancelled
-            isCancelled = True
-            given.cancel()
+    def end(self) -> None:
+        """
+        Give it up.
+        """
+        self._isEnded = True
+        if self._isDone:
+            self._dispose()
+        else:
+            self._doing.cancel()
 
-        def done(result: Any) -> None:
-            # An endpoint may fail with another error when it is cancelled, or come too late.
-            if not isCancelled:
-                waiting.callback(result)
-            elif isinstance(result, _Connection):
-                result.close()
-
-        waiting: Deferred[T] = Deferred(cancel)
-        given.addBoth(done)
-        timer = self._clock.callLater(max(deadline - self._clock.seconds(), 0), over)
-        self._waiting.add(waiting)
-        try:
-            return await waiting
-        except CancelledError:
-            if isOver:
-                raise TimeoutError from None
-            raise
-        finally:
-            self._waiting.discard(waiting)
-            if timer.active():
-                timer.cancel()
-
-    async def _connect(self, step: Connect) -> _Connection:
-        seconds = max(step.deadline - self._clock.seconds(), 0.001)
-        endpoint: Any = HostnameEndpoint(self._reactor, step.host, step.port, seconds)
-        if step.isSecure:
-            tls = self._tls
-            if tls is None:
-                from twisted.internet.ssl import optionsForClientTLS
-
-                tls = optionsForClientTLS(step.host)
-            endpoint = wrapClientTLS(tls, endpoint)
-        factory = Factory.forProtocol(lambda: _Connection(self, step.isSecure))
-        try:
-            connecting: Deferred[_Connection] = endpoint.connect(factory)
-            connection = await self._until(connecting, step.deadline)
-        except (ConnectError, ConnectionClosed, DNSLookupError) as error:
-            raise _asError(error) from error
-        except ValueError as error:
-            # The endpoint takes fewer names than the system's resolver: none with an underscore.
-            raise OSError(str(error)) from error
-        await self._until(connection.opened, step.deadline)
-        return connection
+    def _dispose(self) -> None:
+        if self._result is not None and not isinstance(self._result, Failure):
+            self._result.close()
 
 
 class Subscription(BaseSubscription, AsyncIterator["Message | Gap"]):
@@ -423,6 +275,7 @@ class Subscription(BaseSubscription, AsyncIterator["Message | Gap"]):
     def __init__(self, client: Client, reading: Reading) -> None:
         super().__init__(reading)
         self._client = client
+        self._begun: _Begun | None = None
 
     def next(self) -> Deferred[Message | Gap]:
         """
@@ -435,7 +288,7 @@ class Subscription(BaseSubscription, AsyncIterator["Message | Gap"]):
 
     async def _next(self) -> Message | Gap:
         try:
-            return await awaitItem(self._reading, self._client._do)
+            return await awaitItem(self._reading, self._do)
         except GivenUp:
             raise CancelledError from None
 
@@ -445,8 +298,28 @@ class Subscription(BaseSubscription, AsyncIterator["Message | Gap"]):
 
         @return: Fires in the next turn, when the connection is closed.
         """
+        begun, self._begun = self._begun, None
+        if begun is not None:
+            begun.end()
         self._reading.close()
-        return self._client._turn()
+        return self._client._waits.turn()
+
+    async def _do(self, step: Step) -> object:
+        """
+        Do a step, or wait on for the result of one that was begun.
+        """
+        if self._begun is None:
+            if not isinstance(step, (Request, Upgrade)):
+                return await self._client._do(step)
+            self._begun = _Begun(Deferred.fromCoroutine(self._client._do(step)))
+        try:
+            await self._begun.wait()
+        except CancelledError:
+            raise GivenUp from None
+        begun, self._begun = self._begun, None
+        if begun is None:
+            raise Closed("the subscription is closed")
+        return begun.result()
 
     def __aiter__(self) -> Subscription:
         return self

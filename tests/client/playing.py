@@ -1,18 +1,23 @@
 """
 A shell without a network: it does the steps of the core against a server in memory, whose clock
-stands still, or against bytes that a test writes down.
+stands still, or against answers that a test writes down.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any, TypeVar
 
+import h11
+from attrs import define, field
+
 from comet.client.clientcore import Core
 from comet.client.clientreading import Reading
-from comet.client.clientsteps import Ask, Connect, Receive, Send, Sleep, Step, Steps
+from comet.client.clientsteps import Ask, Read, Request, Sleep, Step, Steps, Texts, Upgrade
+from comet.client.failures import Lost, Silent
 from comet.client.received import Gap, Message
+from comet.client.websocketdialog import WebSocketDialog
 from tests.transports.case import HubTestCase
 from tests.transports.wire import Wire
 
@@ -121,7 +126,7 @@ class MemoryConnection:
         size = self.most if self.left is None else min(self.most, self.left)
         if self._buffer and not size:
             self.close()
-            raise ConnectionResetError("the link is cut")
+            raise Lost("the link is cut", wasSent=True)
         taken, self._buffer = self._buffer[:size], self._buffer[size:]
         if self.left is not None:
             self.left -= len(taken)
@@ -129,9 +134,68 @@ class MemoryConnection:
 
     def close(self) -> None:
         """
-        See L{comet.client.clientsteps.Connection}.
+        Close it at once.
         """
         self.wire.leave()
+
+
+class _Response:
+    """
+    A response over one of them.
+    """
+
+    def __init__(self, connection: MemoryConnection, http: h11.Connection) -> None:
+        self.connection = connection
+        self.http = http
+        self.status = 0
+        self.headers: dict[bytes, bytes] = {}
+
+    def header(self, name: str) -> str | None:
+        """
+        See L{comet.client.clientsteps.Response}.
+        """
+        value = self.headers.get(name.encode())
+        return None if value is None else value.decode("latin-1")
+
+    @property
+    def isOver(self) -> bool:
+        """
+        Whether another request may follow on the connection.
+        """
+        return self.http.their_state is h11.DONE and self.connection.wire.isOpen
+
+    def close(self) -> None:
+        """
+        See L{comet.client.clientsteps.Response}.
+        """
+        if self.http.their_state is not h11.DONE:
+            self.connection.close()
+
+
+class _Socket:
+    """
+    A WebSocket over one of them.
+    """
+
+    def __init__(self, connection: MemoryConnection, dialog: WebSocketDialog) -> None:
+        self.connection = connection
+        self.dialog = dialog
+        self.close = connection.close
+        self.header = dialog.header
+
+    @property
+    def status(self) -> int:
+        """
+        See L{comet.client.clientsteps.Socket}.
+        """
+        return self.dialog.status
+
+    @property
+    def body(self) -> bytes:
+        """
+        See L{comet.client.clientsteps.Socket}.
+        """
+        return self.dialog.body
 
 
 class Player(Shell):
@@ -156,6 +220,9 @@ class Player(Shell):
         self.cut: Callable[[], int | None] = lambda: None
         self.most: Callable[[], int] = lambda: 65536
         self.slept: list[float] = []
+        self._kept: _Response | None = None
+        # A step that had to wait, and what it is done with.
+        self._begun: tuple[Step, Any] | None = None
 
     def core(self, **options: Any) -> Core:
         """
@@ -169,24 +236,122 @@ class Player(Shell):
         Do a step.  If it waits, the clock is advanced.
         """
         case, clock = self.case, self.case.clock
-        if isinstance(step, Connect):
-            if self.isDown:
-                raise ConnectionRefusedError("the server is down")
-            connection = MemoryConnection(case.connect(), self.cut(), self.most())
-            self.connections.append(connection)
-            return connection
         if isinstance(step, Sleep):
             self.slept.append(step.until - clock.seconds())
             return case.turn(max(step.until - clock.seconds(), 0))
         if isinstance(step, Ask):
             return step.function()
-        connection = step.connection  # type: ignore[assignment]
-        if isinstance(step, Send):
-            connection.wire.send(step.data)
-            return case.turn()
-        return self._receive(connection, step, waits)
+        if isinstance(step, Request):
+            return self._request(step, waits)
+        if isinstance(step, Upgrade):
+            return self._upgrade(step, waits)
+        if isinstance(step, Texts):
+            return self._texts(step, waits)
+        assert isinstance(step.response, _Response)
+        return self._read(step, step.response, waits)
 
-    def _receive(self, connection: MemoryConnection, step: Receive, waits: bool) -> bytes:
+    def drop(self) -> None:
+        """
+        Keep no connection for the next request.
+        """
+        self._kept = None
+
+    def _connect(self) -> MemoryConnection:
+        if self.isDown:
+            raise Lost("the server is down", wasConnected=False)
+        connection = MemoryConnection(self.case.connect(), self.cut(), self.most())
+        self.connections.append(connection)
+        return connection
+
+    def _request(self, step: Request, waits: bool) -> _Response:
+        if self._begun is not None and self._begun[0] is step:
+            response: _Response = self._begun[1]
+        else:
+            response = self._send(step)
+        self._begun = (step, response)
+        http = response.http
+        while True:
+            try:
+                event = http.next_event()
+            except h11.RemoteProtocolError as error:
+                raise Lost(str(error), wasSent=True) from None
+            if isinstance(event, h11.Response):
+                response.status, response.headers = event.status_code, dict(event.headers)
+                self._begun = None
+                return response
+            if isinstance(event, h11.ConnectionClosed):
+                raise Lost("the server has closed the connection", wasSent=True)
+            self._more(response, step.deadline, waits)
+
+    def _send(self, step: Request) -> _Response:
+        kept, self._kept = self._kept, None
+        if kept is None or not kept.isOver:
+            response = _Response(self._connect(), h11.Connection(h11.CLIENT))
+        else:
+            kept.http.start_next_cycle()
+            response = _Response(kept.connection, kept.http)
+        headers = {"Host": step.url.authority, **step.headers}
+        if step.body:
+            headers["Content-Length"] = str(len(step.body))
+        asked = h11.Request(
+            method=step.method, target=step.url.target, headers=list(headers.items())
+        )
+        events = [asked, *[h11.Data(data=step.body)] * bool(step.body), h11.EndOfMessage()]
+        data = b"".join(response.http.send(event) or b"" for event in events)
+        response.connection.wire.send(data)
+        self.case.turn()
+        return response
+
+    def _read(self, step: Read, response: _Response, waits: bool) -> bytes:
+        pieces: list[bytes] = []
+        while True:
+            if response.http.their_state in (h11.DONE, h11.MUST_CLOSE, h11.CLOSED):
+                if not pieces:
+                    self._kept = response
+                return b"".join(pieces)
+            try:
+                event = response.http.next_event()
+            except h11.RemoteProtocolError as error:
+                raise Lost(str(error), wasSent=True) from None
+            if isinstance(event, h11.Data):
+                pieces.append(bytes(event.data))
+            elif event is h11.NEED_DATA and pieces:
+                return b"".join(pieces)
+            elif event is h11.NEED_DATA:
+                self._more(response, step.deadline, waits)
+
+    def _more(self, response: _Response, deadline: float, waits: bool) -> None:
+        response.http.receive_data(self._receive(response.connection, deadline, waits))
+
+    def _upgrade(self, step: Upgrade, waits: bool) -> _Socket:
+        if self._begun is not None and self._begun[0] is step:
+            socket: _Socket = self._begun[1]
+        else:
+            socket = _Socket(self._connect(), WebSocketDialog(step.url, step.headers))
+            self._answer(socket)
+        self._begun = (step, socket)
+        while not socket.status:
+            socket.dialog.received(self._receive(socket.connection, step.deadline, waits))
+        self._begun = None
+        return socket
+
+    def _texts(self, step: Texts, waits: bool) -> list[bytes]:
+        socket = step.socket
+        assert isinstance(socket, _Socket)
+        texts = socket.dialog.take()
+        if not texts:
+            socket.dialog.received(self._receive(socket.connection, step.deadline, waits))
+            self._answer(socket)
+            texts = socket.dialog.take()
+        return texts
+
+    def _answer(self, socket: _Socket) -> None:
+        unsent = socket.dialog.unsent()
+        if unsent:
+            socket.connection.wire.send(unsent)
+            self.case.turn()
+
+    def _receive(self, connection: MemoryConnection, deadline: float, waits: bool) -> bytes:
         case, clock = self.case, self.case.clock
         while True:
             case.turn()
@@ -195,31 +360,65 @@ class Player(Shell):
                 return data
             if not waits:
                 raise Blocked
-            if clock.seconds() >= step.deadline:
-                raise TimeoutError
-            case.turn(min(TICK, step.deadline - clock.seconds()))
+            if clock.seconds() >= deadline:
+                connection.close()
+                raise Silent("it is silent", wasSent=True)
+            case.turn(min(TICK, deadline - clock.seconds()))
+
+
+@define
+class Reply:
+    """
+    How a request or a handshake is answered.
+
+    @ivar headers: With names in lower case.
+
+    @ivar events: What the body brings, or a WebSocket: pieces, texts and failures.  Nothing behind
+        the last: then it ends.
+    """
+
+    status: int = 200
+    headers: Mapping[str, str] = field(factory=dict)
+    events: Sequence[bytes | Exception] = ()
+
+
+def silent() -> Silent:
+    """
+    Make the failure of a step whose time is over after it has sent something.
+    """
+    return Silent("it is silent", wasSent=True)
+
+
+def cut() -> Lost:
+    """
+    Make the failure of a step whose connection breaks after it has sent something.
+    """
+    return Lost("it broke", wasSent=True)
+
+
+def away() -> Lost:
+    """
+    Make the failure of a step that finds no server.
+    """
+    return Lost("there is no connection", wasConnected=False)
 
 
 class Script(Shell):
     """
-    A shell whose connections bring what a test has written down.
+    A shell that brings what a test has written down.
 
     @ivar now: The clock, in seconds.
 
-    @ivar sent: What was sent on each connection.
-
-    @ivar asked: The steps that opened them.
+    @ivar asked: The requests and handshakes.
     """
 
-    def __init__(self, *connections: Sequence[bytes | Exception] | Exception) -> None:
+    def __init__(self, *replies: Reply | Exception) -> None:
         """
-        @param connections: What each connection brings: pieces, and failures.  Nothing behind the
-            last: then the server closes it.
+        @param replies: How each is answered.
         """
-        self._connections = list(connections)
+        self._replies = list(replies)
         self.now = 1000.0
-        self.sent: list[bytes] = []
-        self.asked: list[Connect] = []
+        self.asked: list[Request | Upgrade] = []
         self.slept: list[float] = []
 
     def seconds(self) -> float:
@@ -239,45 +438,55 @@ class Script(Shell):
         """
         Do a step.
         """
-        if isinstance(step, Connect):
+        if isinstance(step, (Request, Upgrade)):
             self.asked.append(step)
-            self.sent.append(b"")
-            if not self._connections:
+            if not self._replies:
                 raise Blocked
-            connection = self._connections.pop(0)
-            if isinstance(connection, Exception):
-                raise connection
-            return _Scripted(len(self.sent) - 1, list(connection))
+            reply = self._replies.pop(0)
+            if isinstance(reply, Exception):
+                raise self._failure(reply, step.deadline)
+            return _Scripted(reply)
         if isinstance(step, Sleep):
             self.slept.append(step.until - self.now)
             self.now = max(self.now, step.until)
             return None
         if isinstance(step, Ask):
             return step.function()
-        connection = step.connection  # type: ignore[assignment]
-        assert isinstance(connection, _Scripted)
-        if isinstance(step, Send):
-            self.sent[connection.index] += step.data
-            return None
-        event = connection.events.pop(0) if connection.events else b""
-        if isinstance(event, TimeoutError):
-            self.now = step.deadline
+        scripted: Any = step.socket if isinstance(step, Texts) else step.response
+        event = scripted.events.pop(0) if scripted.events else b""
         if isinstance(event, Exception):
-            raise event
-        return event
+            raise self._failure(event, step.deadline)
+        if isinstance(step, Read):
+            return event
+        if not event:
+            raise Lost("the connection has ended")
+        return [event]
+
+    def _failure(self, error: Exception, deadline: float) -> Exception:
+        if isinstance(error, Silent):
+            self.now = deadline
+        return error
 
 
 class _Scripted:
     """
-    One of its connections.
+    A response or a WebSocket.
     """
 
-    def __init__(self, index: int, events: list[bytes | Exception]) -> None:
-        self.index = index
-        self.events = events
+    def __init__(self, reply: Reply) -> None:
+        self.status = reply.status
+        self.events = list(reply.events)
+        self.body = b"".join(each for each in reply.events if isinstance(each, bytes))
+        self._headers = reply.headers
+
+    def header(self, name: str) -> str | None:
+        """
+        See L{comet.client.clientsteps.Response}.
+        """
+        return self._headers.get(name)
 
     def close(self) -> None:
         """
-        See L{comet.client.clientsteps.Connection}.
+        See L{comet.client.clientsteps.Response}.
         """
-        self.events = [ConnectionResetError("it is closed")]
+        self.events = [cut()]

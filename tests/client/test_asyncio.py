@@ -8,25 +8,28 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
+from twisted.trial.unittest import TestCase
+
 from comet.client.asyncio import Client, Message
 from comet.client.failures import Closed
+from tests.client.awkwardcontract import AwkwardContract
 from tests.client.contract import ShellContract
 from tests.edge.case import EdgeTestCase
 
 
-class AsyncioTests(ShellContract, EdgeTestCase):
+class AsyncioShell:
     """
-    L{Client}.
+    Makes clients for asyncio.
     """
 
-    def setUp(self) -> None:
+    def setUp(self: Any) -> None:
         """
         There are no clients yet.
         """
-        super().setUp()
+        super().setUp()  # type: ignore[misc]
         self.clients: list[Client] = []
 
-    def makeClient(self, url: str = "", **options: Any) -> Client:
+    def makeClient(self: Any, url: str = "", **options: Any) -> Client:
         """
         See L{ShellContract.makeClient}.
         """
@@ -34,7 +37,7 @@ class AsyncioTests(ShellContract, EdgeTestCase):
         self.clients.append(client)
         return client
 
-    def play(self, coroutine: Coroutine[Any, Any, None]) -> None:
+    def play(self: Any, coroutine: Coroutine[Any, Any, None]) -> None:
         """
         See L{ShellContract.play}.
         """
@@ -45,8 +48,40 @@ class AsyncioTests(ShellContract, EdgeTestCase):
             finally:
                 for client in self.clients:
                     await client.close()
+            # The generators of httpx end in tasks of the event loop.
+            for _ in range(10):
+                await asyncio.sleep(0)
+            left = asyncio.all_tasks() - {asyncio.current_task()}
+            self.assertEqual(left, set())
 
         asyncio.run(closing())
+
+    async def pause(self) -> None:
+        """
+        See L{AwkwardContract.pause}.
+        """
+        await asyncio.sleep(0.01)
+
+    async def closedMeanwhile(self: Any, client: Client, reading: Any, server: Any) -> None:
+        """
+        See L{AwkwardContract.closedMeanwhile}.
+        """
+        waiting = asyncio.create_task(reading.__anext__())
+        await self.until(lambda: server.visits and server.visits[0].requests)
+        await client.close()
+        await self.failing(waiting, StopAsyncIteration)
+
+
+class AwkwardAsyncioTests(AsyncioShell, AwkwardContract, TestCase):
+    """
+    L{Client}, with broken and hostile servers.
+    """
+
+
+class AsyncioTests(AsyncioShell, ShellContract, EdgeTestCase):
+    """
+    L{Client}.
+    """
 
     def test_closes(self) -> None:
         """

@@ -6,11 +6,15 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from twisted.trial.unittest import TestCase
+
 from comet.client.blocking import Client, Message, Subscription
 from comet.client.failures import Closed
+from tests.client.awkwardcontract import AwkwardContract
 from tests.client.contract import ShellContract
 from tests.edge.case import EdgeTestCase
 
@@ -51,6 +55,12 @@ class _Client:
         for name in ("publish", "publishMany", "presence"):
             setattr(self, name, _Awaitable(getattr(client, name)))
 
+    async def close(self) -> None:
+        """
+        Close it.
+        """
+        self._client.close()
+
     def subscribe(self, *given: Any, **named: Any) -> _Subscription:
         """
         Begin a subscription.
@@ -58,18 +68,18 @@ class _Client:
         return _Subscription(self._client.subscribe(*given, **named))
 
 
-class BlockingTests(ShellContract, EdgeTestCase):
+class BlockingShell:
     """
-    L{Client}.
+    Makes clients for threads.
     """
 
-    def makeClient(self, url: str, **options: Any) -> Any:
+    def makeClient(self: Any, url: str, **options: Any) -> Any:
         """
         See L{ShellContract.makeClient}.
         """
         return _Client(self.make(url, **options))
 
-    def make(self, url: str = "", **options: Any) -> Client:
+    def make(self: Any, url: str = "", **options: Any) -> Client:
         """
         Make a client.
         """
@@ -77,11 +87,62 @@ class BlockingTests(ShellContract, EdgeTestCase):
         self.addCleanup(client.close)
         return client
 
-    def play(self, coroutine: Coroutine[Any, Any, None]) -> None:
+    def play(self: Any, coroutine: Coroutine[Any, Any, None]) -> None:
         """
         See L{ShellContract.play}.
         """
         self.assertRaises(StopIteration, coroutine.send, None)
+
+    async def pause(self) -> None:
+        """
+        See L{AwkwardContract.pause}.
+        """
+        time.sleep(0.01)
+
+    async def closedMeanwhile(self: Any, client: Any, reading: Any, server: Any) -> None:
+        """
+        See L{AwkwardContract.closedMeanwhile}.
+        """
+
+        def close() -> None:
+            while not (server.visits and server.visits[0].requests):
+                time.sleep(0.01)
+            client._client.close()
+
+        closing = threading.Thread(target=close)
+        closing.start()
+        await self.failing(reading.__anext__(), StopIteration, RuntimeError)
+        closing.join()
+
+
+class AwkwardBlockingTests(BlockingShell, AwkwardContract, TestCase):
+    """
+    L{Client}, with broken and hostile servers.
+    """
+
+    def test_threads(self) -> None:
+        """
+        A wait with a limit goes on in a thread, which ends with the subscription.
+        """
+        before = threading.active_count()
+        for transport in ("stream", "longpoll"):
+            server = self.serve(lambda visit: (visit.take(), visit.awaitEnd()))
+            client = self.make(self.urlOf(server.port), transport=transport)
+            reading = client.subscribe("a")
+            while not server.visits:
+                self.assertIsNone(reading.next(0.02))
+            for _ in range(3):
+                self.assertIsNone(reading.next(0.02))
+            self.assertEqual(len(server.visits), 1)
+            reading.close()
+            server.close()
+        self.assertEqual(threading.active_count(), before)
+
+
+class BlockingTests(BlockingShell, ShellContract, EdgeTestCase):
+    """
+    L{Client}.
+    """
 
     def test_iterates(self) -> None:
         """
@@ -150,9 +211,10 @@ class BlockingTests(ShellContract, EdgeTestCase):
             finally:
                 os._exit(status)
         self.assertEqual(os.waitpid(child, 0)[1], 0)
-        (kept,) = client._core._requester._kept
+        (exchanges,) = client._exchanges.values()
+        kept = set(exchanges._network.streams)
         client.publish(channel, "parent")
-        self.assertEqual(client._core._requester._kept[0][2], kept[2])
+        self.assertEqual((exchanges._network.streams, len(kept)), (kept, 1))
         subscription = client.subscribe(channel, since="earliest")
         found = [item.data for _ in range(3) if isinstance(item := subscription.next(60), Message)]
         self.assertEqual(found, ["parent", "child", "parent"])

@@ -184,7 +184,9 @@ class ReadingContract:
                     reading.done(result)
             reading.close()
             reading.done(result)
-            self.assertFalse(self.player.connections[-1].wire.isOpen)
+            if self.transport != "longpoll" or not count:
+                # An answer that has come whole leaves a connection for the next one.
+                self.assertFalse(self.player.connections[-1].wire.isOpen)
             self.assertIsNone(reading.take())
             self.assertRaises(Closed, reading.step)
             reading.failed(ConnectionResetError("aborted"))

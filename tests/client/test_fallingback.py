@@ -12,32 +12,30 @@ from twisted.trial.unittest import SynchronousTestCase
 from comet.client.failures import BadAnswer, Refused, Untrusted
 from comet.client.received import Closing, Gap, Message
 from comet.errors import Forbidden, NotFound
-from tests.client.playing import Script
+from tests.client.playing import Reply, Script, away, cut, silent
 
 
-def response(type: str, body: bytes, *headers: str) -> bytes:
+def response(type: str, *events: bytes | Exception) -> Reply:
     """
-    Make a response that ends when the connection does.
+    Make a response that begins well.
     """
-    lines = ["HTTP/1.1 200 OK", f"Content-Type: {type}", *headers, "", ""]
-    return "\r\n".join(lines).encode() + body
+    return Reply(200, {"content-type": type}, events)
 
 
-def refusal(status: int, code: str | None = None, *headers: str) -> bytes:
+def refusal(status: int, code: str | None = None, retryAfter: str | None = None) -> Reply:
     """
     Make a response of comet, or without a code, of a proxy.
     """
     body = b"<html>no</html>" if code is None else json.dumps({"code": code}).encode()
-    lines = [f"HTTP/1.1 {status} No", f"Content-Length: {len(body)}", *headers, "", ""]
-    return "\r\n".join(lines).encode() + body
+    return Reply(status, {} if retryAfter is None else {"retry-after": retryAfter}, [body])
 
 
 AT = b'{"cursor":"k3f9a2-7"}'
 MESSAGE = b'{"channel":"a","cursor":"k3f9a2-8","data":1}'
-EVENTS = response("text/event-stream", b"data: %b\n\ndata: %b\n\n" % (AT, MESSAGE))
-LINES = response("application/x-ndjson", b"%b\n%b\n" % (AT, MESSAGE))
+EVENTS = b"data: %b\n\ndata: %b\n\n" % (AT, MESSAGE)
+LINES = b"%b\n%b\n" % (AT, MESSAGE)
 BODY = b'{"cursor":"k3f9a2-8","messages":[%b]}' % MESSAGE
-POLLED = response("application/json", BODY, f"Content-Length: {len(BODY)}")
+SSE, STREAM, JSON = "text/event-stream", "application/x-ndjson", "application/json"
 
 
 class FallingBackTests(SynchronousTestCase):
@@ -57,22 +55,24 @@ class FallingBackTests(SynchronousTestCase):
         """
         A transport that is not let through is followed by the next, at once.
         """
-        for refused in (refusal(400), refusal(403), refusal(502), b"", TimeoutError(), LINES):
+        for refused in (refusal(400), refusal(403), refusal(502), cut(), silent(), Reply()):
             for number, (transport, works) in enumerate(
-                (("sse", EVENTS), ("stream", LINES), ("longpoll", POLLED))
+                (
+                    ("sse", response(SSE, EVENTS, silent())),
+                    ("stream", response(STREAM, LINES, silent())),
+                    ("longpoll", response(JSON, BODY)),
+                )
             ):
-                script = Script([refused], *[[refusal(404)]] * number, [works, TimeoutError()])
+                script = Script(refused, *[refusal(404)] * number, works)
                 self.assertEqual(self.read(script)[:1], [1], (refused, transport))
-                self.assertIn(f"transport={transport}".encode(), script.sent[number + 1])
+                self.assertIn(f"transport={transport}", str(script.asked[number + 1].url))
                 self.assertEqual(max(script.slept[: number + 1]), 0.0)
 
     def test_websocket(self) -> None:
         """
-        A handshake that is no WebSocket's falls back, too; what a server sends that is no text of
-        comet's ends the connection.
+        A handshake that is no WebSocket's falls back, too.
         """
-        wrong = b"HTTP/1.1 101 Yes\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
-        script = Script([wrong], [EVENTS])
+        script = Script(BadAnswer("there is no WebSocket"), response(SSE, EVENTS))
         self.assertEqual(self.read(script), [1])
         self.assertEqual(self.told[0].code, "badAnswer")
 
@@ -80,9 +80,8 @@ class FallingBackTests(SynchronousTestCase):
         """
         Where there is no connection at all, no other transport is tried.
         """
-        script = Script(*[ConnectionRefusedError("refused")] * 5)
+        script = Script(*[away()] * 5)
         self.assertEqual(self.read(script), [])
-        self.assertTrue(all(b"" == each for each in script.sent))
         self.assertEqual(self.reading.transport, "websocket")
         self.assertEqual([each.code for each in self.told], ["lost"] * 5)
         for told, slept in zip(self.told, script.slept, strict=True):
@@ -94,10 +93,9 @@ class FallingBackTests(SynchronousTestCase):
         What comet refuses is not tried by other transports; what it refuses for now is asked again
         when it says, or after an hour.
         """
-        self.assertRaises(Forbidden, self.read, Script([refusal(403, "forbidden")]))
+        self.assertRaises(Forbidden, self.read, Script(refusal(403, "forbidden")))
         for asked, waited in (("7", 7), ("3600", 3600), ("3601", 3600), ("9" * 99, 3600)):
-            again = [refusal(503, "unavailable", f"Retry-After: {asked}")]
-            script = Script(again, [LINES])
+            script = Script(refusal(503, "unavailable", asked), response(STREAM, LINES))
             self.assertEqual(self.read(script, transport="stream"), [1])
             self.assertAlmostEqual(script.slept[0], waited)
 
@@ -106,21 +104,21 @@ class FallingBackTests(SynchronousTestCase):
         A URL where no transport finds comet is told of, rather than tried for ever.
         """
         page = response("text/html", b"<html>hello</html>")
-        self.assertRaises(BadAnswer, self.read, Script(*[[page]] * 4))
-        error = self.assertRaises(Refused, self.read, Script(*[[refusal(404)]] * 4))
+        self.assertRaises(BadAnswer, self.read, Script(*[page] * 4))
+        error = self.assertRaises(Refused, self.read, Script(*[refusal(404)] * 4))
         self.assertEqual((error.code, error.status), ("http", 404))
-        self.assertRaises(NotFound, self.read, Script([refusal(404, "notFound")]))
+        self.assertRaises(NotFound, self.read, Script(refusal(404, "notFound")))
         self.assertRaises(Untrusted, self.read, Script(Untrusted("self-signed")))
 
     def test_better(self) -> None:
         """
         After five minutes a better transport is tried again, when the connection is lost.
         """
-        begun = response("text/event-stream", b"data: %b\n\n" % AT)
-        script = Script([refusal(400)], [begun, TimeoutError()], [LINES])
+        begun = response(SSE, b"data: %b\n\n" % AT, silent())
+        script = Script(refusal(400), begun, response(STREAM, LINES))
         reading = script.core(transport=("stream", "sse")).subscribe("a")
         self.assertIsNone(reading.take())
-        while not any(b"transport=sse" in sent for sent in script.sent):
+        while not any("transport=sse" in str(each.url) for each in script.asked):
             step = reading.step()
             if step is not None:
                 reading.done(script.do(step))
@@ -132,18 +130,18 @@ class FallingBackTests(SynchronousTestCase):
         If a proxy cuts several connections in a row before they bring a message, the next transport
         is tried.
         """
-        begun = response("text/event-stream", b"data: %b\n\n" % AT)
-        script = Script([begun], [begun], [begun], [LINES])
+        begun = response(SSE, b"data: %b\n\n" % AT)
+        script = Script(begun, begun, begun, response(STREAM, LINES))
         self.assertEqual(self.read(script, transport=("sse", "stream")), [1])
-        self.assertIn(b"transport=stream", script.sent[3])
-        self.assertIn(b"since=k3f9a2-7", script.sent[3])
+        self.assertIn("transport=stream", str(script.asked[3].url))
+        self.assertIn("since=k3f9a2-7", str(script.asked[3].url))
 
     def test_unreadable(self) -> None:
         """
         What cannot be read ends the connection, and what came before it is delivered once.
         """
         for rest in (b"data: {\n\n", b"data: []\n\n", b'data: {"cursor":1}\n\n'):
-            script = Script([EVENTS + rest], [EVENTS])
+            script = Script(response(SSE, EVENTS + rest), response(SSE, EVENTS))
             self.assertEqual(self.read(script, transport="sse"), [1])
             self.assertEqual(self.told[0].code, "badAnswer")
 
@@ -152,7 +150,7 @@ class FallingBackTests(SynchronousTestCase):
         A gap where the subscription begins is the first item.
         """
         gap = b'{"cursor":"k3f9a2-5","gap":["a"]}'
-        script = Script([response("application/x-ndjson", b"%b\n%b\n" % (gap, MESSAGE))])
+        script = Script(response(STREAM, b"%b\n%b\n" % (gap, MESSAGE)))
         self.assertEqual(self.read(script, transport="stream"), [Gap("k3f9a2-5", ("a",)), 1])
 
     def test_emptyPolls(self) -> None:
@@ -162,8 +160,8 @@ class FallingBackTests(SynchronousTestCase):
         """
         for fields in ("", ',"more":true'):
             body = b'{"cursor":"k3f9a2-8","messages":[]%b}' % fields.encode()
-            empty = response("application/json", body, f"Content-Length: {len(body)}")
-            script = Script([POLLED] + [empty] * 10)
+            empty = response(JSON, body)
+            script = Script(response(JSON, BODY), *[empty] * 10)
             self.assertEqual(self.read(script, transport="longpoll"), [1])
             self.assertEqual(script.slept[:10], [1.0] * 10)
 
@@ -172,9 +170,13 @@ class FallingBackTests(SynchronousTestCase):
         What is delivered does not depend on how the network cuts a response.
         """
         expected = [Message("a", "k3f9a2-8", 1)]
-        for transport, stream in (("sse", EVENTS), ("stream", LINES), ("longpoll", POLLED)):
+        for transport, type, stream in (
+            ("sse", SSE, EVENTS),
+            ("stream", STREAM, LINES),
+            ("longpoll", JSON, BODY),
+        ):
             for size in range(1, 60):
                 pieces = [stream[at : at + size] for at in range(0, len(stream), size)]
-                script = Script(pieces)
+                script = Script(response(type, *pieces))
                 reading = script.core(transport=transport).subscribe("a")
                 self.assertEqual(script.items(reading), expected)

@@ -10,29 +10,30 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.client.failures import BadAnswer, Refused, Unanswered, Unsent, Untrusted
+from comet.client.clientsteps import Request
+from comet.client.failures import BadAnswer, Refused, Silent, Unanswered, Unsent, Untrusted
 from comet.client.received import Message, Presence
 from comet.client.requester import Timing
 from comet.errors import BadChannel, BadMessage, Forbidden, KeyReused, Unauthorized, Unavailable
 from comet.hub.hubsettings import Settings
-from tests.client.playing import Player, Script
+from tests.client.playing import Player, Reply, Script, away, cut, silent
 from tests.transports.case import KEY, HubTestCase
 
 
-def answer(status: int, value: Any, *headers: str) -> bytes:
+def answer(status: int, value: Any, **headers: str) -> Reply:
     """
     Make a response with a JSON body.
     """
-    body = json.dumps(value).encode()
-    lines = [f"HTTP/1.1 {status} Text", *headers, f"Content-Length: {len(body)}", "", ""]
-    return "\r\n".join(lines).encode() + body
+    return Reply(status, headers, [json.dumps(value).encode()])
 
 
-def problem(status: int, code: str, *headers: str) -> bytes:
+def problem(status: int, code: str, retryAfter: str | None = None) -> Reply:
     """
     Make a response with one of comet's errors.
     """
-    return answer(status, {"code": code, "detail": f"it is {code}"}, *headers)
+    headers = {} if retryAfter is None else {"retry-after": retryAfter}
+    body = {"code": code, "detail": f"it is {code}"}
+    return Reply(status, headers, [json.dumps(body).encode()])
 
 
 STORED = answer(201, {"cursor": "k3f9a2-7", "cursors": ["k3f9a2-7"]})
@@ -62,16 +63,13 @@ class PublishingTests(HubTestCase):
 
     def test_publish(self) -> None:
         """
-        A message is stored with its event; bytes stay bytes; the same connection is used again.
+        A message is stored with its event; bytes stay bytes.
         """
         core = self.player.core(key=KEY)
         first = self.player.run(core.publish("a", {"x": "é"}, "made"))
         second = self.player.run(core.publish("a", b"\x00\xff"))
         self.assertEqual([first[-2:], second[-2:]], ["-1", "-2"])
-        self.assertEqual(len(self.player.connections), 1)
         self.assertEqual(self.stored(), [({"x": "é"}, "made"), (b"\x00\xff", None)])
-        core.close()
-        self.assertFalse(self.player.connections[0].wire.isOpen)
 
     def test_publishMany(self) -> None:
         """
@@ -89,11 +87,11 @@ class PublishingTests(HubTestCase):
         A publication whose answer is lost, at any byte, is stored once.
         """
         core = self.player.core(key=KEY)
-        for cut in range(0, 400, 13):
-            cuts = [cut]
+        for after in range(0, 400, 13):
+            cuts = [after]
             self.player.cut = lambda cuts=cuts: cuts.pop() if cuts else None  # type: ignore[misc]
-            core.close()
-            self.player.run(core.publish("a", cut))
+            self.player.drop()
+            self.player.run(core.publish("a", after))
         self.assertEqual([data for data, _ in self.stored()], list(range(0, 400, 13)))
 
     def test_refused(self) -> None:
@@ -137,37 +135,29 @@ class RequesterTests(SynchronousTestCase):
         """
         return script.run(script.core(key="k" * 16, **options).publish("a", 1))
 
-    def test_everySplit(self) -> None:
-        """
-        The answer does not depend on how the network cuts it.
-        """
-        stream = b"HTTP/1.1 103 Hints\r\nLink: <x>\r\n\r\n" + STORED
-        for size in range(1, len(stream) + 1):
-            pieces = [stream[at : at + size] for at in range(0, len(stream), size)]
-            self.assertEqual(self.publish(Script(pieces)), "k3f9a2-7")
-
     def test_request(self) -> None:
         """
-        A request has what HTTP asks for, the credential, and the same key each time.
+        A request has the credential, and the same key each time.
         """
-        script = Script([b""], [STORED])
+        script = Script(cut(), STORED)
         self.publish(script, url="https://push.example/below/")
-        first, second = script.sent
+        first, second = self.requests(script)
         self.assertEqual(first, second)
-        head, _, body = first.partition(b"\r\n\r\n")
-        lines = head.split(b"\r\n")
-        self.assertEqual(lines[0], b"POST /below/publish HTTP/1.1")
-        self.assertIn(b"Host: push.example", lines)
-        self.assertIn(b"Authorization: Bearer " + b"k" * 16, lines)
-        self.assertIn(b"Content-Type: application/x-ndjson", lines)
-        self.assertIn(b"Content-Length: %d" % len(body), lines)
-        fields = json.loads(body)
+        self.assertEqual(
+            (first.method, str(first.url)), ("POST", "https://push.example/below/publish")
+        )
+        self.assertEqual(first.headers["Authorization"], "Bearer " + "k" * 16)
+        self.assertEqual(first.headers["Content-Type"], "application/x-ndjson")
+        self.assertEqual(first.headers["Accept-Encoding"], "identity")
+        fields = json.loads(first.body)
         self.assertRegex(fields.pop("key"), "^[0-9a-f]{32}$")
         self.assertEqual(fields, {"channel": "a", "data": 1})
-        self.assertEqual(
-            [(each.host, each.port, each.isSecure) for each in script.asked],
-            [("push.example", 443, True)] * 2,
-        )
+
+    def requests(self, script: Script) -> list[Request]:
+        """
+        Return what was asked.
+        """
+        return [each for each in script.asked if isinstance(each, Request)]
 
     def test_again(self) -> None:
         """
@@ -175,18 +165,19 @@ class RequesterTests(SynchronousTestCase):
         again.
         """
         script = Script(
-            ConnectionRefusedError("refused"),
-            [TimeoutError()],
-            [STORED[:60]],
-            [STORED[:-2], ConnectionResetError("reset")],
-            [problem(503, "unavailable", "Retry-After: 4")],
-            [problem(504, "unknown")],
-            [answer(502, "a proxy")],
-            [STORED],
+            away(),
+            silent(),
+            Reply(201, {}, [b"{", cut()]),
+            cut(),
+            problem(503, "unavailable", "4"),
+            problem(504, "unknown"),
+            answer(502, "a proxy"),
+            STORED,
         )
         self.assertEqual(self.publish(script, timing=Timing(patience=200)), "k3f9a2-7")
-        self.assertEqual(len(script.slept), 7)
-        self.assertGreaterEqual(script.slept[4], 4)
+        # One of the broken connections may have been closed by the server just then.
+        self.assertEqual(len(script.slept), 6)
+        self.assertGreaterEqual(script.slept[3], 4)
         self.assertLessEqual(max(script.slept), 30)
 
     def test_timeIsOver(self) -> None:
@@ -194,14 +185,14 @@ class RequesterTests(SynchronousTestCase):
         When its time is over the error says whether it may be stored.
         """
         cases: list[tuple[type[Exception], Any]] = [
-            (Unsent, ConnectionRefusedError("refused")),
-            (Unsent, TimeoutError()),
-            (Unanswered, [ConnectionResetError("reset")]),
-            (Unanswered, [TimeoutError()]),
-            (Unavailable, [problem(503, "unavailable")]),
+            (Unsent, away()),
+            (Unsent, Silent("it is silent", wasConnected=False)),
+            (Unanswered, cut()),
+            (Unanswered, silent()),
+            (Unavailable, problem(503, "unavailable")),
         ]
-        for error, events in cases:
-            script = Script(*[events] * 99)
+        for error, reply in cases:
+            script = Script(*[reply] * 99)
             self.assertRaises(error, self.publish, script)
             self.assertLessEqual(script.now - 1000, 30)
             self.assertGreater(script.now - 1000, 14)
@@ -210,36 +201,39 @@ class RequesterTests(SynchronousTestCase):
         """
         Other answers are final: also those of a proxy, and what is no HTTP.
         """
-        for error, event in (
+        for error, reply in (
             (Forbidden, problem(403, "forbidden")),
             (Refused, problem(418, "teapot")),
             (Refused, answer(403, "a proxy")),
-            (Refused, answer(302, "", "Location: http://elsewhere.example/")),
-            (BadAnswer, b"220 mail.example ESMTP\r\n\r\n"),
+            (Refused, answer(302, "", location="http://elsewhere.example/")),
             (BadAnswer, answer(201, {})),
             (BadAnswer, answer(201, {"cursors": ["a", "b"]})),
             (BadAnswer, answer(201, {"cursors": [1]})),
-            (BadAnswer, b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70000),
+            (BadAnswer, BadAnswer("the server does not speak HTTP")),
+            (BadAnswer, Reply(201, {}, [b" " * 2**20] * 17)),
+            (BadAnswer, Reply(403, {}, [b" " * 2**16, b" "])),
+            (Untrusted, Untrusted("self-signed")),
         ):
-            script = Script([event])
+            script = Script(reply)
             self.assertRaises(error, self.publish, script)
-            self.assertEqual((len(script.sent), script.slept), (1, []))
-        self.assertRaises(Untrusted, self.publish, Script(Untrusted("self-signed")))
+            self.assertEqual((len(script.asked), script.slept), (1, []))
 
     def test_redirects(self) -> None:
         """
         A redirect is followed; one to another origin gets no credential, and none leads from TLS to
         no TLS.
         """
-        there = [answer(307, "", "Location: /other"), answer(308, "", "Location: //b.example/c")]
-        script = Script([there[0]], [there[1]], [STORED])
+        there = [answer(307, "", location="/other"), answer(308, "", location="//b.example/c")]
+        script = Script(there[0], there[1], STORED)
         self.assertEqual(self.publish(script), "k3f9a2-7")
-        starts = [each.partition(b" HTTP/1.1\r\nHost: ")[::2] for each in script.sent]
-        asked = [b"POST /publish", b"POST /other", b"POST /c"]
-        self.assertEqual([start for start, _ in starts], asked)
-        self.assertTrue(starts[2][1].startswith(b"b.example\r\n"))
-        self.assertEqual([b"Authorization" in each for each in script.sent], [True, True, False])
-        self.assertRaises(BadAnswer, self.publish, Script(*[[there[0]] for _ in range(9)]))
+        asked = self.requests(script)
+        self.assertEqual(
+            [str(each.url) for each in asked],
+            ["http://push.example/publish", "http://push.example/other", "http://b.example/c"],
+        )
+        self.assertEqual({each.method for each in asked}, {"POST"})
+        self.assertEqual(["Authorization" in each.headers for each in asked], [True, True, False])
+        self.assertRaises(BadAnswer, self.publish, Script(*[there[0]] * 9))
         for location in (
             "http://push.example/",
             "ftp://b.example/",
@@ -247,32 +241,27 @@ class RequesterTests(SynchronousTestCase):
             "//a:b@c/",
             "//a..b/",
         ):
-            redirect = Script([answer(307, "", f"Location: {location}")])
+            redirect = Script(answer(307, "", location=location))
             self.assertRaises(BadAnswer, self.publish, redirect, url="https://push.example")
 
-    def test_keptConnection(self) -> None:
+    def test_brokenOnce(self) -> None:
         """
-        A connection that the server has closed meanwhile is replaced at once, without a delay; one
-        that was kept for long is not used.
+        A request whose connection breaks, as one that was kept may, is sent again at once; the
+        second time there is a delay.
         """
-        script = Script([STORED, STORED], [STORED], [STORED])
-        core = script.core(key="k" * 16)
-        for _ in range(3):
-            script.run(core.publish("a", 1))
-        self.assertEqual((len(script.sent), script.slept), (2, []))
-        script.now += 31
-        script.run(core.publish("a", 1))
-        self.assertEqual(len(script.sent), 3)
+        script = Script(cut(), STORED)
+        self.publish(script)
+        self.assertEqual((len(script.asked), script.slept), (2, []))
+        script = Script(cut(), cut(), STORED)
+        self.publish(script)
+        self.assertEqual((len(script.asked), len(script.slept)), (3, 1))
 
-    def test_keptConnectionThenNone(self) -> None:
+    def test_brokenThenAway(self) -> None:
         """
-        What was sent over a kept connection may be stored, also if there is no connection behind
-        it.
+        What was sent once may be stored, also if there is no connection behind it.
         """
-        script = Script([STORED, b""], *[ConnectionRefusedError("refused")] * 99)
-        core = script.core(key="k" * 16)
-        script.run(core.publish("a", 1))
-        self.assertRaises(Unanswered, script.run, core.publish("a", 2))
+        script = Script(cut(), *[away()] * 99)
+        self.assertRaises(Unanswered, self.publish, script)
 
     def test_newToken(self) -> None:
         """
@@ -280,12 +269,12 @@ class RequesterTests(SynchronousTestCase):
         """
         tokens = iter(["one", "two", "three"])
         refused = problem(401, "unauthorized")
-        script = Script([STORED, refused, STORED, refused, refused])
+        script = Script(STORED, refused, STORED, refused, refused)
         core = script.core(token=lambda: next(tokens))
         for _ in range(2):
             script.run(core.publish("a", 1))
-        self.assertEqual(script.sent[0].count(b"Bearer one\r\n"), 2)
-        self.assertEqual(script.sent[0].count(b"Bearer two\r\n"), 1)
+        shown = [each.headers["Authorization"] for each in script.asked]
+        self.assertEqual(shown, ["Bearer one", "Bearer one", "Bearer two"])
         self.assertRaises(Unauthorized, script.run, core.publish("a", 1))
         self.assertEqual(next(tokens, None), None)
 
@@ -327,21 +316,21 @@ class OptionsTests(SynchronousTestCase):
         """
         for given in (None, "a\nb", 7):
             core = Script().core(token=lambda given=given: given)
-            self.assertRaises(ValueError, Script([STORED]).run, core.publish("a", 1))
+            self.assertRaises(ValueError, Script(STORED).run, core.publish("a", 1))
         core = Script().core(token=lambda: 1 // 0)
-        self.assertRaises(ZeroDivisionError, Script([STORED]).run, core.publish("a", 1))
+        self.assertRaises(ZeroDivisionError, Script(STORED).run, core.publish("a", 1))
 
     def test_urls(self) -> None:
         """
         Names of hosts, addresses and paths are written as requests need them.
         """
         for url, host, target in (
-            ("http://[::1]:8080", b"[::1]:8080", b"/publish"),
-            ("wss://push.example/é/", b"push.example", b"/%C3%A9/publish?x=%26"),
-            ("http://bücher.example", b"xn--bcher-kva.example", b"/publish"),
+            ("http://[::1]:8080", "[::1]:8080", "/publish"),
+            ("wss://push.example/é/", "push.example", "/%C3%A9/publish?x=%26"),
+            ("http://bücher.example", "xn--bcher-kva.example", "/publish"),
         ):
-            script = Script([STORED])
+            script = Script(STORED)
             parameters = {"x": "&"} if url.startswith("wss") else None
             script.run(script.core(url, parameters=parameters).publish("a", 1))
-            first, second, *_ = script.sent[0].split(b"\r\n")
-            self.assertEqual((first, second), (b"POST " + target + b" HTTP/1.1", b"Host: " + host))
+            asked = script.asked[0].url
+            self.assertEqual((asked.authority, asked.target), (host, target))

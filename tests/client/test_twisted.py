@@ -9,20 +9,23 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.ssl import Certificate, optionsForClientTLS
+from twisted.internet.task import deferLater
+from twisted.trial.unittest import TestCase
 
 from comet.client.failures import Closed, Unsent
 from comet.client.twisted import Client, Message, Timing
+from tests.client.awkwardcontract import AwkwardContract
 from tests.client.contract import ShellContract
 from tests.edge.case import EdgeTestCase
 from tests.edge.tls import authority
 
 
-class TwistedTests(ShellContract, EdgeTestCase):
+class TwistedShell:
     """
-    L{Client}.
+    Makes clients for Twisted.
     """
 
-    def makeClient(self, url: str = "", **options: Any) -> Client:
+    def makeClient(self: Any, url: str = "", **options: Any) -> Client:
         """
         See L{ShellContract.makeClient}.
         """
@@ -35,6 +38,35 @@ class TwistedTests(ShellContract, EdgeTestCase):
         See L{ShellContract.play}.
         """
         return Deferred.fromCoroutine(coroutine)
+
+    async def pause(self) -> None:
+        """
+        See L{AwkwardContract.pause}.
+        """
+        from twisted.internet import reactor
+
+        await deferLater(reactor, 0.01)
+
+    async def closedMeanwhile(self: Any, client: Client, reading: Any, server: Any) -> None:
+        """
+        See L{AwkwardContract.closedMeanwhile}.
+        """
+        waiting = reading.next()
+        await self.until(lambda: server.visits and server.visits[0].requests)
+        await client.close()
+        await self.failing(waiting, Closed)
+
+
+class AwkwardTwistedTests(TwistedShell, AwkwardContract, TestCase):
+    """
+    L{Client}, with broken and hostile servers.
+    """
+
+
+class TwistedTests(TwistedShell, ShellContract, EdgeTestCase):
+    """
+    L{Client}.
+    """
 
     def test_closes(self) -> Deferred[None]:
         """
@@ -55,7 +87,7 @@ class TwistedTests(ShellContract, EdgeTestCase):
             publishing = away.publish(channel, 2)
             await client.publish(channel, 1)
             while not found:
-                await client._turn()
+                await client._waits.turn()
             await client.close()
             await away.close()
             for end in ends:
@@ -78,7 +110,7 @@ class TwistedTests(ShellContract, EdgeTestCase):
             for number in range(20):
                 waiting = subscription.next()
                 for _ in range(number):
-                    await client._turn()
+                    await client._waits.turn()
                 if not waiting.called:
                     waiting.cancel()
                     await self.assertFailure(waiting, CancelledError)
