@@ -332,7 +332,7 @@ class RequestCache:
             # transport.
             plan = None
         if len(line) <= MAX_LINE and profile.isCached:
-            size = 0 if plan is None else footprint(plan, plan.shared, MAX_PLAN)
+            size = 0 if plan is None else plan.size(MAX_PLAN)
             if size <= MAX_PLAN:
                 self._addPlan(line, plan, profile, _PLACE + len(line) + size)
         return plan

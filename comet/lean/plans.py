@@ -26,6 +26,7 @@ from comet.http.responses import Headers, Response
 from comet.hub.hub import Hub
 from comet.hub.requests import PublishRequest
 from comet.lean.edge import Edge
+from comet.lean.footprint import footprint
 from comet.lean.parser import MEANT
 from comet.metrics.traffic import Traffic
 from comet.model.clients import Client
@@ -314,6 +315,14 @@ class Plan:
         What the plan refers to, and the server keeps in any case.
         """
         return (self.hub, self.transport, self.traffic)
+
+    def size(self, most: int) -> int:
+        """
+        Count the bytes that the plan takes.
+
+        @param most: As for L{footprint}.
+        """
+        return footprint(self, self.shared, most)
 
     def parsed(self, headers: ParsedHeaders, since: bytes | None) -> ParsedRequest:
         """

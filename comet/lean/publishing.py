@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from sys import getsizeof
 from typing import Final
 
 from comet.errors import CometError
@@ -13,6 +14,7 @@ from comet.framing.publications import BatchReader, PublicationReader, checkChan
 from comet.http.request import RequestHead
 from comet.http.responses import Headers, problem
 from comet.hub.hub import Hub
+from comet.lean.footprint import footprint
 from comet.lean.plans import HAND_OVER, NOTHING_TAKEN, ParsedRequest, Plan, RequestConnection
 from comet.model.clients import Client
 from comet.model.messages import Publication
@@ -31,7 +33,7 @@ class PublishPlan(Plan):
     hasBody = True
     checksOrigin = True
 
-    __slots__ = ("_bodies", "_channels", "_contentType", "isBatch", "maxBody")
+    __slots__ = ("_bodies", "_channels", "_contentType", "_isLike", "isBatch", "maxBody")
 
     def __init__(
         self,
@@ -48,6 +50,8 @@ class PublishPlan(Plan):
         """
         super().__init__(hub, head, "publish", names, ownHeaders)
         self.isBatch = isBatch
+        # Whether all but the channels is another plan's, too.
+        self._isLike = False
         self.maxBody = maxBody
         self._contentType = head.header("Content-Type")
         self._bodies: PublicationReader | None = None
@@ -71,7 +75,18 @@ class PublishPlan(Plan):
         other.names = names
         other._channels = checkChannels(names, self.hub.settings.limits)
         other.isCached = False
+        other._isLike = True
         return other
+
+    def size(self, most: int) -> int:
+        """
+        See L{Plan.size<comet.lean.plans.Plan.size>}.
+        """
+        if not self._isLike:
+            return super().size(most)
+        # The rest is counted with the plan that this one was made like.  To count it
+        # takes as long as to make the plan.
+        return getsizeof(self) + footprint((self.names, self._channels), (), most)
 
     def begin(
         self, connection: RequestConnection, request: ParsedRequest, client: Client, size: int

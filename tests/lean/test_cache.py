@@ -382,6 +382,21 @@ class BoundTests(CacheTestCase):
         self.assertLess(self.cache.size, 20000)
         self.assertLess(footprint(first.plan, first.plan.shared, 1000), 100000)
 
+    def test_likePlanIsCounted(self) -> None:
+        """
+        A plan that is made like another counts what it adds: what both have in common is
+        counted once.
+        """
+        heads = (b"POST /channels/room/%03d HTTP/1.1" % number for number in range(200))
+        parsed = [self.cache.parse(next(_heads(head, b"Content-Length: 1"))) for head in heads]
+        plans = [request.plan for request in parsed if request is not None]
+        shared = plans[0].shared
+        taken = footprint(plans, shared) - footprint(plans[:1], shared)
+        counted = sum(plan.size(MAX_PLAN) for plan in plans[1:])
+        self.assertLess(taken, 1.3 * counted)
+        self.assertLess(counted, 1.3 * taken)
+        self.assertLess(counted, sum(footprint(plan, shared) for plan in plans[1:]))
+
     def test_keepsNoRetiredGroup(self) -> None:
         """
         A cached plan keeps no group of readers that is gone.

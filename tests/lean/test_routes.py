@@ -42,6 +42,9 @@ def _valuesOf(plan: Plan) -> list[object]:
     values: list[object] = [type(plan)]
     for kind in type(plan).__mro__:
         for slot in getattr(kind, "__slots__", ()):
+            if slot == "_isLike":
+                # It tells only what was counted when the plan was made.
+                continue
             value = getattr(plan, slot)
             # Those that do not compare by value.
             if slot == "_bodies" and value is not None:
