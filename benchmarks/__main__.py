@@ -6,6 +6,7 @@ Measures comet beside its peers::
     python -m benchmarks --output figures.json --chart chart.svg --rst table.rst
     python -m benchmarks --short --peers comet,nchan --behind behind.rst
     python -m benchmarks --input figures.json --chart chart.svg
+    python -m benchmarks --cases growth --book docs/explanation
 
 The server runs on one core and the load generator on another.  Every run starts
 a server of its own.  In each round all peers are measured right after each
@@ -21,6 +22,7 @@ from pathlib import Path
 
 from benchmarks.cases import CASES
 from benchmarks.commands import NAMES, TRANSPORTS, Command
+from benchmarks.sets import SETS
 
 
 def _several(allowed: Sequence[str]) -> Callable[[str], list[str]]:
@@ -39,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
         "python -m benchmarks",
         description=(__doc__ or "").partition("::")[0],
     )
-    for name, allowed in (("peers", NAMES), ("cases", [*CASES]), ("transports", TRANSPORTS)):
+    for name, allowed in (("peers", NAMES), ("cases", [*CASES, *SETS]), ("transports", TRANSPORTS)):
         parser.add_argument(
             f"--{name}",
             type=_several(allowed),
@@ -47,7 +49,9 @@ def _parser() -> argparse.ArgumentParser:
             help=f"of {', '.join(allowed)}; default: all",
         )
     parser.add_argument("--readers", type=int, default=100000, help="no more readers than these")
-    parser.add_argument("--rounds", type=int, help="how often each is measured; default: 5")
+    parser.add_argument(
+        "--rounds", type=int, help="how often each is measured; default: 5, of a set its own number"
+    )
     parser.add_argument("--seconds", type=float, help="of each run; default: the case's own")
     parser.add_argument("--short", action="store_true", help="take five minutes")
     parser.add_argument("--edge", choices=["lean", "twisted"], help="of comet; default: its own")
@@ -56,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--chart", type=Path, help="draw a chart, as SVG")
     parser.add_argument("--rst", type=Path, help="write the tables for the book")
     parser.add_argument("--behind", type=Path, help="write where comet is behind, for the book")
+    parser.add_argument("--book", type=Path, help="write the sets' tables and curves here")
     return parser
 
 

@@ -13,6 +13,9 @@ from typing import Final
 from benchmarks.servers import BENCHMARKS, BUILD, Broken, Missing
 
 FLAGS: Final = ("-std=gnu11", "-O2", "-pthread", "-Wall", "-Wextra", "-Wconversion")
+# What the load generator needs to speak TLS.
+TLS: Final = ("-DWITH_TLS", "-lssl", "-lcrypto")
+
 _PATIENCE: Final = 600
 
 
@@ -30,7 +33,7 @@ def _run(command: Sequence[str], folder: Path) -> None:
         raise Broken(f"{command[0]} failed: {(result.stderr or result.stdout)[-1000:]}")
 
 
-def _compile(name: str, sources: Sequence[Path], needed: Sequence[Path]) -> Path:
+def _compile(name: str, sources: Sequence[Path], needed: Sequence[Path], *options: str) -> Path:
     program = BUILD / name
     if not _isOlder(program, [*sources, *needed]):
         return program
@@ -39,21 +42,31 @@ def _compile(name: str, sources: Sequence[Path], needed: Sequence[Path]) -> Path
     BUILD.mkdir(exist_ok=True)
     # Another run of the benchmarks may be using the old program.
     fresh = BUILD / f"{name}.new"
-    _run(["cc", *FLAGS, "-o", str(fresh), *map(str, sources)], BENCHMARKS)
+    _run(["cc", *FLAGS, "-o", str(fresh), *map(str, sources), *options], BENCHMARKS)
     fresh.replace(program)
     return program
 
 
-def buildLoad() -> Path:
+def buildLoad(isEncrypted: bool = False) -> Path:
     """
     Build the load generator, if it is older than its sources.
 
-    @raise Missing: If there is no compiler.
+    @param isEncrypted: Whether it must be able to speak TLS.
+
+    @raise Missing: If there is no compiler, or what it needs for TLS is not there.
 
     @raise Broken: If it cannot be compiled.
     """
     folder = BENCHMARKS / "load"
-    return _compile("load", sorted(folder.glob("*.c")), sorted(folder.glob("*.h")))
+    sources, headers = sorted(folder.glob("*.c")), sorted(folder.glob("*.h"))
+    if not isEncrypted:
+        return _compile("load", sources, headers)
+    try:
+        return _compile("load-tls", sources, headers, *TLS)
+    except Broken as error:
+        if "openssl/" in str(error) or "-lssl" in str(error):
+            raise Missing("apt install libssl-dev") from None
+        raise
 
 
 def buildFloor() -> Path:

@@ -26,7 +26,7 @@ _STEP: Final = 20
 _RIGHT: Final = 70
 
 # Legible on white and on black: the page may be either.
-_STYLE: Final = """
+STYLE: Final = """
 text { font: 12px system-ui, sans-serif; fill: #7b828c }
 .title { font-weight: 600 }
 .peer { fill: #98a2ae }
@@ -96,4 +96,4 @@ def drawChart(rounds: Rounds) -> str:
             top += 24 + len(some) * _STEP + 20
     size = f"0 0 {_WIDTH} {max(top, 1)}"
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{size}" role="img">'
-    return "\n".join((head, f"<style>{_STYLE}</style>", *parts, "</svg>", ""))
+    return "\n".join((head, f"<style>{STYLE}</style>", *parts, "</svg>", ""))

@@ -6,18 +6,22 @@ from __future__ import annotations
 
 import time
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Final, TextIO
 
 from benchmarks.building import buildLoad
-from benchmarks.cases import CASES, Case
+from benchmarks.case import Case
+from benchmarks.cases import CASES, ORDINARY
 from benchmarks.chart import drawChart
+from benchmarks.curves import drawCurves
 from benchmarks.figures import FIGURES, faults
 from benchmarks.results import Results
 from benchmarks.runs import NO_TRANSPORT, Run, measure, plan
 from benchmarks.servers import Broken, Missing, Peer, raiseLimit
+from benchmarks.sets import SETS, Set
+from benchmarks.settables import setTables
 from benchmarks.tables import (
     asRST,
     asText,
@@ -112,17 +116,28 @@ class Command:
 
     def _measureAll(self) -> None:
         options = self._options
-        names = options.peers or NAMES
-        peers = [peer for name in names if (peer := self._prepared(name)) is not None]
         cases = self._cases(raiseLimit())
+        named = options.peers or [
+            name for name in NAMES if any(name in case.peers or not case.peers for case in cases)
+        ]
+        peers = [peer for name in named if (peer := self._prepared(name)) is not None]
         transports = options.transports or (_SHORT_TRANSPORTS if options.short else TRANSPORTS)
-        rounds = options.rounds or (1 if options.short else 5)
+        rounds = options.rounds or self._usualRounds(cases)
         runs = [run for run in plan(peers, cases, transports, rounds) if self._isWanted(run)]
         if options.short:
             # When the time is over, runs of the last transports are left out.
             order = [NO_TRANSPORT, *_SHORT_TRANSPORTS, *TRANSPORTS]
             runs.sort(key=lambda run: order.index(run.transport))
         self._measure(runs)
+
+    def _usualRounds(self, cases: Sequence[Case]) -> int:
+        """
+        Return how often each case is measured.  Sets have numbers of their own: a run of
+        a set is to end in minutes.
+        """
+        names = {case.name for case in cases}
+        ofSets = [one.rounds for one in SETS.values() if names <= {case.name for case in one.cases}]
+        return 1 if self._options.short else next(iter(ofSets), 5)
 
     def _prepared(self, name: str) -> Peer | None:
         peer = findPeer(name)
@@ -138,7 +153,7 @@ class Command:
 
     def _cases(self, files: int) -> list[Case]:
         options = self._options
-        wanted = [CASES[name] for name in options.cases] if options.cases else [*CASES.values()]
+        wanted = [CASES[name] for name in self._names()]
         if options.short and not options.cases:
             wanted = [case for case in wanted if case.isBrief]
         most = min(options.readers, files - _OTHER_FILES)
@@ -146,6 +161,17 @@ class Command:
             if case.readers + case.late > most and case.readers + case.late <= options.readers:
                 self._say(f"{case.name}: only {most} readers: {files} open files are allowed")
         return [case.withReaders(most) for case in wanted]
+
+    def _names(self) -> Iterator[str]:
+        """
+        Yield the names of the cases that the command line names, by themselves or by their
+        sets.
+        """
+        for name in self._options.cases or ORDINARY:
+            if name in SETS:
+                yield from (case.name for case in SETS[name].cases)
+            else:
+                yield name
 
     def _isWanted(self, run: Run) -> bool:
         options = self._options
@@ -195,6 +221,8 @@ class Command:
         self._say(f"\n{where}\n")
         for table in tables:
             self._say(asText(table))
+        for one in SETS.values():
+            self._showSet(one, where)
         for failure in results.about["failed"]:
             self._say(f"failed: {failure}")
         if options.rst is not None:
@@ -204,3 +232,16 @@ class Command:
             options.behind.write_text(f"{where} {extent(results.rounds)}\n\n{asRST(behind)}")
         if options.chart is not None:
             options.chart.write_text(drawChart(results.rounds))
+
+    def _showSet(self, one: Set, where: str) -> None:
+        results, folder = self._results, self._options.book
+        tables = setTables(results.rounds, one)
+        for table in tables:
+            self._say(asText(table))
+        if folder is None or not tables:
+            return
+        parts = [where, *map(asRST, tables)]
+        (folder / f"performance-{one.name}.inc").write_text("\n\n".join(parts))
+        if any(series.curves for series in one.series):
+            drawn = drawCurves(results.rounds, one.series)
+            (folder / f"performance-{one.name}.svg").write_text(drawn)

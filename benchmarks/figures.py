@@ -82,6 +82,30 @@ def _publishCost(result: Result) -> float | None:
     return None if result["readers"] else result["cpuNs"] / result["messages"] / 1000
 
 
+def _message(result: Result) -> float | None:
+    return result["cpuNs"] / result["messages"] / 1000 if result["messages"] else None
+
+
+def _toAll(result: Result) -> float | None:
+    # In a closed loop the next message is published when all readers have the last one.
+    return result["seconds"] / result["messages"] * 1000 if result["deliveries"] else None
+
+
+def _some(name: str, unit: float) -> Callable[[Result], float | None]:
+    return lambda result: result[name] / unit if result.get(name) else None
+
+
+def _handshakes(result: Result) -> float | None:
+    cpu = result.get("connectCpuNs")
+    return result["connected"] / (cpu / 1e9) if cpu and result["connected"] else None
+
+
+def _unevenness(result: Result) -> float | None:
+    if result.get("processes", 0) < 2:
+        return None
+    return (result["shareMost"] / result["shareLeast"] - 1) * 100
+
+
 FIGURES: Final[Mapping[str, Figure]] = {
     figure.name: figure
     for figure in (
@@ -91,12 +115,17 @@ FIGURES: Final[Mapping[str, Figure]] = {
         Figure("p99", "p99", "ms", True, _if("latencyP99Ns", 1e6, "deliveries")),
         Figure("down", "bytes down a delivery", "", True, _per("bytesDown", 1)),
         Figure("up", "bytes up a delivery", "", True, _per("bytesUp", 1)),
-        Figure("memory", "memory a reader", "KB", True, _if("memoryEach", 1024, "readers")),
+        Figure("memory", "memory a reader", "KB", True, _some("memoryEach", 1024)),
         Figure("publishes", "messages published a second", "", False, _publishes),
         Figure("answer", "p50 until the answer", "ms", True, _answer),
         Figure("publishing", "CPU a message", "µs", True, _publishCost),
         Figure("bystander", "longest wait of a bystander", "ms", True, _wait("bystanderMostNs")),
         Figure("alone", "the same before the load", "ms", True, _wait("bystanderAloneNs")),
+        Figure("message", "CPU a message", "µs", True, _message),
+        Figure("toAll", "time of a message to all", "ms", True, _toAll),
+        Figure("held", "memory a channel", "KB", True, _some("heldEach", 1024)),
+        Figure("handshakes", "connections a second of CPU", "", False, _handshakes),
+        Figure("uneven", "most readers of a worker above the least", "%", True, _unevenness),
         Figure("connects", "connections a second", "", False, _late),
     )
 }

@@ -43,6 +43,7 @@ class Results:
             "system": f"{platform.system()} {platform.release()}",
             "processor": processor(),
             "cores": os.cpu_count(),
+            "load": round(os.getloadavg()[0], 1),
             "versions": {},
             "missing": {},
             "failed": [],

@@ -13,8 +13,9 @@ from typing import Any, Final
 
 from attrs import evolve, frozen
 
-from benchmarks.cases import Case
+from benchmarks.case import Case
 from benchmarks.figures import Result
+from benchmarks.holding import hold
 from benchmarks.scripts import Publishing, Reading, script
 from benchmarks.servers import Broken, Peer, Server
 
@@ -89,6 +90,8 @@ def _arguments(
         "rate": str(case.rate),
         "seconds": str(seconds),
         "warmup": str(warmup),
+        "channels": str(case.used),
+        "tls": str(int(run.peer.isEncrypted)),
         "bystander": str(warmup if case.hasBystander else 0),
         "bystander-port": str(place.second if byHTTP.second else place.port),
     }
@@ -126,11 +129,12 @@ def measure(run: Run, program: Path, options: Mapping[str, str], seconds: float)
     reading = run.peer.readings.get(run.transport) or next(iter(run.peer.readings.values()))
     publishing = _publishing(run)
     byHTTP = run.peer.publishings["http"] if run.case.hasBystander else None
-    with Server(run.peer, _SERVER_CORE, options) as server:
+    with Server(run.peer, _SERVER_CORE, {**options, **run.case.options}) as server:
         written = server.place.folder / "script"
         written.write_text(script(reading, publishing, run.case.layout, byHTTP))
         arguments = _arguments(run, server, reading, publishing, seconds)
+        held = hold(server, run.case.held) if run.case.held else 0.0
         try:
-            return _load(program, arguments, written)
+            return {**_load(program, arguments, written), "heldEach": held}
         except subprocess.TimeoutExpired:
             raise Broken(f"no end after {_PATIENCE:.0f} seconds; {server.lastWords()}") from None

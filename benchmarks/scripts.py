@@ -155,11 +155,14 @@ class Layout:
     @ivar span: The number of channels that one reader reads.
 
     @ivar isPattern: Whether readers name their channels by one pattern.
+
+    @ivar isApart: Whether different kinds of readers have no channel in common.
     """
 
     channels: int = 1
     span: int = 1
     isPattern: bool = False
+    isApart: bool = False
 
     def name(self, index: int) -> str:
         """
@@ -176,7 +179,7 @@ class Layout:
             for family in range(self.channels // FAMILY):
                 yield family * FAMILY, [f"bench/{family}/*"]
             return
-        for first in range(self.channels):
+        for first in range(0, self.channels, self.span if self.isApart else 1):
             members = ((first + index) % self.channels for index in range(self.span))
             yield first, [self.name(index) for index in members]
 

@@ -5,6 +5,7 @@ Servers under test, each in its own processes, and all on a core of their own.
 from __future__ import annotations
 
 import os
+import random
 import resource
 import shutil
 import signal
@@ -17,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from benchmarks.scripts import Publishing, Reading
 
@@ -27,6 +28,9 @@ BUILD: Final = BENCHMARKS / "build"
 
 # How long a server may take to listen, and to end.
 _PATIENCE: Final = 30.0
+
+# Below the ports that Linux gives to connections.
+_PORTS: Final = range(15000, 32000)
 
 
 class Missing(Exception):
@@ -61,6 +65,10 @@ class Place:
     options: Mapping[str, str]
 
 
+def _alone() -> tuple[Mapping[str, str], Callable[[], None]]:
+    return {}, lambda: None
+
+
 @frozen
 class Peer:
     """
@@ -80,6 +88,13 @@ class Peer:
     @ivar hasPatterns: Whether readers may ask for a pattern, as comet's.
 
     @ivar hasSeveral: Whether a reader may ask for several channels.
+
+    @ivar isOfSet: Whether it is measured only in the cases that name it.
+
+    @ivar isEncrypted: Whether it speaks TLS.
+
+    @ivar companion: Starts what the server needs and is not part of it, and returns
+        options for the server, and what stops it.
     """
 
     name: str
@@ -89,6 +104,9 @@ class Peer:
     command: Callable[[Place], Sequence[str]]
     hasPatterns: bool = False
     hasSeveral: bool = True
+    isOfSet: bool = False
+    isEncrypted: bool = False
+    companion: Callable[[], tuple[Mapping[str, str], Callable[[], None]]] = _alone
 
 
 def raiseLimit() -> int:
@@ -104,14 +122,19 @@ def raiseLimit() -> int:
 
 def freePorts(count: int) -> list[int]:
     """
-    Find ports of loopback that are free at this moment.
+    Find ports of loopback that are free at this moment, and that no connection is given
+    as its own meanwhile.
     """
-    probes = [socket.socket() for _ in range(count)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    ports = [int(probe.getsockname()[1]) for probe in probes]
-    for probe in probes:
-        probe.close()
+    ports: list[int] = []
+    while len(ports) < count:
+        port = random.choice(_PORTS)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        if port not in ports:
+            ports.append(port)
     return ports
 
 
@@ -136,9 +159,12 @@ class Server:
         self._core = core
         self._folder = Path(tempfile.mkdtemp(prefix=f"bench-{peer.name}-"))
         port, second = freePorts(2)
+        self._stopCompanion: Callable[[], None] = lambda: None
         self.place = Place(self._folder, port, second, options)
 
     def __enter__(self) -> Server:
+        given, self._stopCompanion = self._peer.companion()
+        self.place = evolve(self.place, options={**self.place.options, **given})
         command = self._peer.command(self.place)
         with (self._folder / "log").open("wb") as log:
             self._process = subprocess.Popen(
@@ -211,4 +237,5 @@ class Server:
         except ProcessLookupError:
             pass
         self._process.wait(_PATIENCE)
+        self._stopCompanion()
         shutil.rmtree(self._folder, ignore_errors=True)

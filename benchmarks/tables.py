@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from benchmarks.cases import CASES
+from benchmarks.cases import CASES, ORDINARY
 from benchmarks.figures import FIGURES, Result, Spread, faults, ratio, spreadOf
 from benchmarks.targets import REFERENCE, US, Rounds, Verdict, verdicts
 
@@ -23,6 +23,9 @@ _SHOWN: Final[Mapping[str, Sequence[str]]] = {
 
 # What says nothing about which server is ahead.
 _NOT_COMPARED: Final = ("down", "up", "alone")
+
+# The load of a machine that measures alone.
+_QUIET: Final = 1.0
 
 # How much worse a figure is where comet counts as behind.  Less than this is noise.
 _CLEARLY: Final = 1.05
@@ -60,7 +63,10 @@ def cell(spread: Spread | None) -> str:
     return f"{number(spread.median)} ({number(spread.least)} to {number(spread.most)})"
 
 
-def _heading(name: str) -> str:
+def heading(name: str) -> str:
+    """
+    Return the title of a figure, with its unit.
+    """
     figure = FIGURES[name]
     return f"{figure.title}, {figure.unit}" if figure.unit else figure.title
 
@@ -73,7 +79,7 @@ def caseTables(rounds: Rounds) -> Iterator[Table]:
     Yield a table for each case that was measured, with a line for each peer and
     transport.
     """
-    for case in CASES.values():
+    for case in map(CASES.__getitem__, ORDINARY):
         keys = [key for key in rounds if key[0] == case.name]
         if not keys:
             continue
@@ -81,16 +87,23 @@ def caseTables(rounds: Rounds) -> Iterator[Table]:
         keys.sort(key=lambda key: order.index(key[2]))
         shown = _shown(case.name)
         lines = [_line(key, [*rounds[key].values()], shown) for key in keys]
-        yield case.title, ["transport", "server", *map(_heading, shown), "faults"], lines
+        yield case.title, ["transport", "server", *map(heading, shown), "faults"], lines
 
 
-def _line(key: tuple[str, str, str], results: Sequence[Result], shown: Sequence[str]) -> list[str]:
+def faultsOf(results: Sequence[Result]) -> str:
+    """
+    Say what went wrong, and how often.
+    """
     wrong: dict[str, int] = {}
     for result in results:
         for name, count in faults(result).items():
             wrong[name] = wrong.get(name, 0) + count
-    told = ", ".join(f"{count} {name}" for name, count in wrong.items()) or "none"
-    return [key[2], key[1], *(cell(spreadOf(name, results)) for name in shown), told]
+    return ", ".join(f"{count} {name}" for name, count in wrong.items()) or "none"
+
+
+def _line(key: tuple[str, str, str], results: Sequence[Result], shown: Sequence[str]) -> list[str]:
+    values = (cell(spreadOf(name, results)) for name in shown)
+    return [key[2], key[1], *values, faultsOf(results)]
 
 
 def verdictTable(rounds: Rounds) -> Table:
@@ -107,7 +120,7 @@ def verdictTable(rounds: Rounds) -> Table:
 
 def _verdict(one: Verdict) -> list[str]:
     figure = FIGURES[one.target.figure]
-    what = f"{figure.title}, ratio" if one.target.isRatio else _heading(one.target.figure)
+    what = f"{figure.title}, ratio" if one.target.isRatio else heading(one.target.figure)
     sign = "≤" if one.target.isMost else "≥"
     bound = f"{sign} {number(one.target.bound)}"
     return [what, cell(one.measured), bound, "yes" if one.holds else "NO"]
@@ -119,7 +132,7 @@ def behindTable(rounds: Rounds) -> Table:
     first.  Bytes are left out: the shapes of both differ on purpose.
     """
     found = []
-    for case, peer, transport in rounds:
+    for case, peer, transport in (key for key in rounds if key[0] in ORDINARY):
         theirs = rounds.get((case, REFERENCE, transport))
         if peer != US or theirs is None:
             continue
@@ -133,7 +146,7 @@ def behindTable(rounds: Rounds) -> Table:
             times = compared.median if FIGURES[name].isLess else 1 / compared.median
             if times >= _CLEARLY:
                 values = [cell(spreadOf(name, each)) for each in pair]
-                line = [CASES[case].title, transport, _heading(name), *values, cell(compared)]
+                line = [CASES[case].title, transport, heading(name), *values, cell(compared)]
                 found.append((times, line))
     found.sort(key=lambda each: each[0], reverse=True)
     headings = ["case", "transport", "figure", US, REFERENCE, "ratio"]
@@ -142,14 +155,18 @@ def behindTable(rounds: Rounds) -> Table:
 
 def circumstances(about: Mapping[str, Any]) -> str:
     """
-    Say in two sentences when, on which machine and with which versions the
-    runs were.
+    Say when, on which machine and with which versions the runs were, and whether the
+    machine did other work when they began.
     """
     versions = "; ".join(f"{name} {version}" for name, version in about["versions"].items())
     return (
         f"Measured on {about['date']} with {about['cores']} cores of {about['processor']}, "
-        f"{about['system']}. Versions: {versions}."
+        f"{about['system']}. Versions: {versions}.{_otherWork(about.get('load', 0))}"
     )
+
+
+def _otherWork(load: float) -> str:
+    return f" The machine did much other work: its load was {load}." if load > _QUIET else ""
 
 
 def extent(rounds: Rounds) -> str:

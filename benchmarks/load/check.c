@@ -152,7 +152,7 @@ static void arrived(struct inbox *of, const char *mark, uint64_t arrival) {
     }
     tally.deliveries++;
     outstanding--;
-    uint64_t sent = from->sentAt[number % RING];
+    uint64_t sent = from->sentAt[number % sentSize];
     if (isTimed)
         record(&latency, arrival > sent ? arrival - sent : 0);
 }

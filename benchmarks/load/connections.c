@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 struct connection *readers, *publishers;
-uint32_t connectionCount, startedCount, publisherCount;
+uint32_t connectionCount, startedCount, publisherCount, readersPerAddress = 20000;
 
 static struct sockaddr_in server, publishServer;
 
@@ -30,12 +30,15 @@ void setUpConnections(const char *address, int port, int publishPort, uint32_t e
 }
 
 void startReader(void) {
-    startSocket(&readers[startedCount++].socket, &server);
+    struct sockaddr_in from = {.sin_family = AF_INET};
+    uint32_t index = startedCount++, block = index / readersPerAddress;
+    from.sin_addr.s_addr = htonl(ntohl(server.sin_addr.s_addr) + block);
+    startSocket(&readers[index].socket, &server, block ? &from : NULL);
 }
 
 void startPublishers(void) {
     for (uint32_t i = 0; i < publisherCount; i++)
-        startSocket(&publishers[i].socket, &publishServer);
+        startSocket(&publishers[i].socket, &publishServer, NULL);
 }
 
 void resetAll(void) {

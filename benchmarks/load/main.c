@@ -9,7 +9,7 @@
  * could not work at all.
  *
  * The parts, lower first; a part includes only parts that stand above it here:
- * bytes, faults, histogram, script, check, sockets, conversation, connections,
+ * bytes, faults, histogram, script, check, tls, sockets, conversation, connections,
  * measure, publishing, bystander, main.
  */
 #define _GNU_SOURCE
@@ -29,7 +29,8 @@
 static struct {
     const char *address, *pids, *mode;
     double port, publishPort, core, readers, late, publishers, batch, rate, warmup, seconds, wave,
-        queue, patience, bystander, bystanderPort;
+        queue, patience, bystander, bystanderPort, tls,
+        channels, perAddress;
 } options = {
     .address = "127.0.0.1", .pids = "", .mode = "closed", .core = -1, .readers = 10, .batch = 1,
     .publishers = 1,
@@ -50,7 +51,8 @@ static const struct {
     {"wave", NULL, &options.wave},             {"queue", NULL, &options.queue},
     {"publishers", NULL, &options.publishers}, {"bystander", NULL, &options.bystander},
     {"bystander-port", NULL, &options.bystanderPort},
-    {"patience", NULL, &options.patience},
+    {"patience", NULL, &options.patience},     {"tls", NULL, &options.tls},
+    {"channels", NULL, &options.channels},     {"per-address", NULL, &options.perAddress},
 };
 
 static uint64_t lastProgress, progress;
@@ -118,6 +120,32 @@ static void drain(void) {
     lastProgress = 0;
     while ((outstanding > 0 || unanswered) && !isStuck())
         turn(100);
+}
+
+/* What the readers cost that are there before the measuring begins. */
+struct begun {
+    double memoryEach, seconds, connected;
+    uint64_t cpu;
+    struct shares shares;
+};
+
+static struct begun begin(uint32_t early) {
+    struct begun begun = {0};
+    /* The first make a server load and keep what it needs for all of them. */
+    const uint32_t first = early > 200 ? 100 : 0;
+    openFiles(NULL);
+    connectAll(first);
+    waitUntilQuiet();
+    const uint64_t before = memory(), cpu = cpuTime(), start = now();
+    connectAll(early);
+    begun.seconds = (double)(now() - start) / 1e9;
+    begun.cpu = cpuTime() - cpu;
+    begun.connected = early - first;
+    waitUntilQuiet();
+    if (early > first)
+        begun.memoryEach = ((double)memory() - (double)before) / (early - first);
+    openFiles(&begun.shares);
+    return begun;
 }
 
 /* Start late readers as fast as possible, but no more at once than the server's
@@ -218,8 +246,7 @@ static void number(const char *name, double value) {
     printf("\"%s\": %.17g, ", name, value);
 }
 
-static int report(uint64_t cpu, uint64_t ownCpu, double seconds, double memoryEach,
-                  double connectSeconds) {
+static int report(uint64_t cpu, uint64_t ownCpu, double seconds, const struct begun *begun) {
     if (readyCount < connectionCount) {
         errors.connect += connectionCount - readyCount;
         fault("%u of %u readers got through", readyCount, connectionCount);
@@ -247,8 +274,13 @@ static int report(uint64_t cpu, uint64_t ownCpu, double seconds, double memoryEa
     number("bytesUp", (double)traffic.up);
     number("publishDown", (double)traffic.publishDown);
     number("publishUp", (double)traffic.publishUp);
-    number("memoryEach", memoryEach);
-    number("connectSeconds", connectSeconds);
+    number("memoryEach", begun->memoryEach);
+    number("connectSeconds", begun->seconds);
+    number("connectCpuNs", (double)begun->cpu);
+    number("connected", begun->connected);
+    number("processes", begun->shares.processes);
+    number("shareLeast", begun->shares.least);
+    number("shareMost", begun->shares.most);
     number("stormSeconds", stormSeconds);
     number("lost", (double)lost);
     number("repeated", (double)tally.repeated);
@@ -296,32 +328,26 @@ int main(int count, char **words) {
     uint32_t early = (uint32_t)options.readers, late = (uint32_t)options.late;
     /* A server may take what comes from several connections in any order. */
     isOrdered = options.publishers < 2;
+    isEncrypted = options.tls > 0;
+    if (options.perAddress > 0)
+        readersPerAddress = (uint32_t)options.perAddress;
     openConversations(publisherAnswered);
     setUpConnections(options.address, (int)options.port,
                      (int)(options.publishPort > 0 ? options.publishPort : options.port), early,
                      late, (uint32_t)options.publishers);
     connectPublishers();
-    useChannels(script.channels - (late ? 1 : 0));
-    double memoryEach = 0, connectSeconds = 0;
-    uint32_t first = early > 200 ? 100 : 0;
-    connectAll(first);
-    waitUntilQuiet();
-    uint64_t memoryBefore = memory(), begin = now();
-    connectAll(early);
-    connectSeconds = (double)(now() - begin) / 1e9;
-    waitUntilQuiet();
-    if (early > first)
-        memoryEach = ((double)memory() - (double)memoryBefore) / (early - first);
+    uint32_t used = script.channels - (late ? 1 : 0);
+    useChannels(options.channels > 0 && options.channels < used ? (uint32_t)options.channels
+                                                                : used);
+    struct begun begun = begin(early);
     if (!is("storm"))
         run(options.warmup);
     watchBystander();
     reset();
-    uint64_t cpu = cpuTime(), ownCpu = ownCpuTime();
-    begin = now();
+    uint64_t cpu = cpuTime(), ownCpu = ownCpuTime(), start = now();
     run(options.seconds);
-    double seconds = (double)(now() - begin) / 1e9;
-    int result = report(cpuTime() - cpu, ownCpuTime() - ownCpu, seconds, memoryEach,
-                        connectSeconds);
+    double seconds = (double)(now() - start) / 1e9;
+    int result = report(cpuTime() - cpu, ownCpuTime() - ownCpu, seconds, &begun);
     resetAll();
     return result;
 }

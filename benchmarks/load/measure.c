@@ -5,6 +5,7 @@
 #include "faults.h"
 #include "sockets.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@ enum { MAX_PIDS = 16 };
 
 static int pids[MAX_PIDS];
 static int pidCount;
+static uint32_t files[MAX_PIDS];
 
 void watch(const char *list) {
     for (const char *at = list; *at && pidCount < MAX_PIDS;) {
@@ -56,6 +58,35 @@ uint64_t memory(void) {
             fclose(file);
     }
     return sum;
+}
+
+static uint32_t filesOf(int pid) {
+    char path[64];
+    uint32_t count = 0;
+    snprintf(path, sizeof path, "/proc/%d/fd", pid);
+    DIR *folder = opendir(path);
+    while (folder && readdir(folder))
+        count++;
+    if (folder)
+        closedir(folder);
+    return count;
+}
+
+void openFiles(struct shares *since) {
+    for (int i = 0; i < pidCount; i++) {
+        uint32_t count = filesOf(pids[i]);
+        if (!since) {
+            files[i] = count;
+            continue;
+        }
+        /* A process that only watches over the others takes none. */
+        double taken = count > files[i] ? count - files[i] : 0;
+        if (taken <= 0)
+            continue;
+        since->least = since->processes && since->least < taken ? since->least : taken;
+        since->most = since->most > taken ? since->most : taken;
+        since->processes++;
+    }
 }
 
 void waitUntilQuiet(void) {

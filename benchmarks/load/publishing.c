@@ -2,10 +2,12 @@
 
 #include "connections.h"
 
+#include <stdlib.h>
+
 uint64_t published, unanswered;
 struct histogram answerTime;
 
-static uint32_t nextChannel, usedChannels;
+static uint32_t nextChannel, usedChannels, nextPublisher;
 static bool isLooping;
 
 void useChannels(uint32_t count) {
@@ -16,7 +18,9 @@ static uint32_t newMessage(char *mark, uint64_t time) {
     uint32_t index = nextChannel;
     nextChannel = (nextChannel + 1) % usedChannels;
     struct channel *channel = &script.channel[index];
-    channel->sentAt[channel->published % RING] = time;
+    if (!channel->sentAt)
+        channel->sentAt = need(calloc(sentSize, sizeof *channel->sentAt));
+    channel->sentAt[channel->published % sentSize] = time;
     writeMark(mark, index, channel->published++);
     outstanding += channel->readers;
     published++;
@@ -64,8 +68,11 @@ static void publishFrom(struct connection *from, uint32_t size, uint64_t time) {
 }
 
 void publish(uint32_t size, uint64_t time) {
+    uint32_t first = size < publisherCount ? nextPublisher : 0;
     for (uint32_t i = 0; i < publisherCount && i < size; i++)
-        publishFrom(&publishers[i], size / publisherCount + (i < size % publisherCount), time);
+        publishFrom(&publishers[(first + i) % publisherCount],
+                    size / publisherCount + (i < size % publisherCount), time);
+    nextPublisher = (first + size) % publisherCount;
 }
 
 void publishTo(uint32_t channel, uint64_t time) {

@@ -13,7 +13,8 @@ extern struct histogram answerTime;
 void useChannels(uint32_t count);
 
 /* Publish so many messages, whose latency counts from the given time.  Each
- * publisher sends its share at once. */
+ * publisher sends its share at once; where there are fewer messages than publishers,
+ * the next ones send the next messages. */
 void publish(uint32_t size, uint64_t time);
 
 /* Publish one message to this channel. */

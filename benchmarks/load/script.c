@@ -7,6 +7,7 @@
 #include <string.h>
 
 struct script script;
+uint32_t sentSize = RING;
 
 enum { MAX_WORDS = 5 };
 
@@ -156,6 +157,7 @@ void readScript(const char *path) {
     for (uint32_t i = 0; i < script.groups; i++)
         if (script.group[i].first >= script.channels || script.group[i].span > script.channels)
             fail("group %u reads channels that do not exist", i);
+    sentSize = script.channels > MANY_CHANNELS ? FEW_TIMES : RING;
     if (!script.channels || !script.groups)
         fail("a script needs a channel and a group");
 }

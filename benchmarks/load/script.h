@@ -21,6 +21,8 @@ enum {
     MAX_STEPS = 24,
     MAX_REPLIES = 4,
     RING = 2048,
+    MANY_CHANNELS = 2000, /* above this, fewer times are kept for each */
+    FEW_TIMES = 16,
 };
 
 enum framing { RAW, HTTP, WS };
@@ -53,7 +55,7 @@ struct channel {
     struct bytes name;
     uint32_t readers;
     uint64_t published;
-    uint64_t sentAt[RING];
+    uint64_t *sentAt; /* of the last sentSize messages; NULL before the first */
 };
 
 struct script {
@@ -70,6 +72,7 @@ struct script {
 };
 
 extern struct script script;
+extern uint32_t sentSize; /* a power of two: with very many channels it is small */
 
 /* One side of a conversation, as far as a script's text may name it. */
 struct speaker {

@@ -13,6 +13,7 @@
 enum { BUFFER = 1 << 18, EVENTS = 512 };
 
 struct traffic traffic;
+bool isEncrypted;
 
 static int poller;
 static void (*whenConnected)(struct socket *);
@@ -39,8 +40,14 @@ void lose(struct socket *of, uint64_t *why) {
         fault("the publisher's connection ended");
     else
         fault("the connection of reader %u ended", of->number);
+    endTLS(of->tls);
+    of->tls = NULL;
     close(of->fd);
     of->fd = -1;
+}
+
+static ssize_t transmit(struct socket *of, const void *data, size_t size) {
+    return of->tls ? sendTLS(of->tls, data, size) : send(of->fd, data, size, MSG_NOSIGNAL);
 }
 
 static void count(const struct socket *of, ssize_t down, ssize_t up) {
@@ -52,7 +59,7 @@ void say(struct socket *of, const void *data, size_t size) {
     if (of->fd < 0)
         return;
     if (!of->out.size) {
-        ssize_t sent = send(of->fd, data, size, MSG_NOSIGNAL);
+        ssize_t sent = transmit(of, data, size);
         if (sent < 0 && errno != EAGAIN) {
             lose(of, &errors.reset);
             return;
@@ -70,12 +77,19 @@ void say(struct socket *of, const void *data, size_t size) {
     }
 }
 
-void startSocket(struct socket *of, const struct sockaddr_in *to) {
+void startSocket(struct socket *of, const struct sockaddr_in *to,
+                 const struct sockaddr_in *from) {
     const int yes = 1;
     of->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (of->fd < 0)
         fail("socket: %s", strerror(errno));
     setsockopt(of->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+    if (from) {
+        /* The port is chosen by connect(), which knows where to. */
+        setsockopt(of->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &yes, sizeof yes);
+        if (bind(of->fd, (const struct sockaddr *)from, sizeof *from))
+            fail("bind: %s", strerror(errno));
+    }
     if (connect(of->fd, (const struct sockaddr *)to, sizeof *to) && errno != EINPROGRESS) {
         epoll_ctl(poller, EPOLL_CTL_DEL, of->fd, NULL);
         fault("connect: %s", strerror(errno));
@@ -83,6 +97,17 @@ void startSocket(struct socket *of, const struct sockaddr_in *to) {
         return;
     }
     arm(of, EPOLL_CTL_ADD, EPOLLOUT);
+}
+
+static void shake(struct socket *of) {
+    const int result = shakeHands(of->tls);
+    if (result < 0) {
+        fault("the handshake of TLS failed");
+        lose(of, &errors.connect);
+    } else if (result) {
+        of->isShaking = false;
+        whenConnected(of);
+    }
 }
 
 static void writable(struct socket *of) {
@@ -97,10 +122,16 @@ static void writable(struct socket *of) {
         }
         of->connected = true;
         arm(of, EPOLL_CTL_MOD, EPOLLIN);
-        whenConnected(of);
+        if (isEncrypted) {
+            of->tls = beginTLS(of->fd);
+            of->isShaking = true;
+            shake(of);
+        } else {
+            whenConnected(of);
+        }
         return;
     }
-    ssize_t sent = send(of->fd, of->out.data, of->out.size, MSG_NOSIGNAL);
+    ssize_t sent = transmit(of, of->out.data, of->out.size);
     if (sent < 0 && errno != EAGAIN) {
         lose(of, &errors.reset);
         return;
@@ -116,9 +147,12 @@ static void writable(struct socket *of) {
     }
 }
 
-static void readable(struct socket *of) {
+/* Receive once.  Return whether there may be more that epoll does not tell of: the
+ * kernel has given it to TLS already. */
+static bool receive(struct socket *of) {
     static char buffer[BUFFER];
-    ssize_t size = recv(of->fd, buffer, sizeof buffer, 0);
+    ssize_t size = of->tls ? receiveTLS(of->tls, buffer, sizeof buffer)
+                           : recv(of->fd, buffer, sizeof buffer, 0);
     if (size > 0) {
         count(of, size, 0);
         whenReceived(of, buffer, (size_t)size);
@@ -128,6 +162,15 @@ static void readable(struct socket *of) {
         fault("recv: %s", strerror(errno));
         lose(of, &errors.reset);
     }
+    return size > 0 && of->tls;
+}
+
+static void readable(struct socket *of) {
+    if (of->isShaking)
+        shake(of);
+    if (!of->isShaking)
+        while (of->fd >= 0 && receive(of))
+            ;
 }
 
 void turn(int milliseconds) {
@@ -147,6 +190,8 @@ void resetSocket(struct socket *of) {
     if (of->fd < 0)
         return;
     setsockopt(of->fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+    endTLS(of->tls);
+    of->tls = NULL;
     close(of->fd);
     of->fd = -1;
 }

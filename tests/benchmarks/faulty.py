@@ -54,6 +54,10 @@ class FaultyServer:
     A server in a thread of its own, which runs until L{stop}.
 
     @ivar port: The port on which it listens.
+
+    @ivar addresses: The addresses from which its readers come, in order.
+
+    @ivar published: How many messages came by each connection.
     """
 
     def __init__(self, fault: Fault = faultless, pause: float = 0.0) -> None:
@@ -64,6 +68,8 @@ class FaultyServer:
         self._fault = fault
         self._pause = pause
         self._readers: list[tuple[asyncio.StreamWriter, Callable[[bytes], bytes]]] = []
+        self.addresses: list[str] = []
+        self.published: dict[int, int] = {}
         self._count = 0
         self._last = b""
         self._loop = asyncio.new_event_loop()
@@ -84,6 +90,8 @@ class FaultyServer:
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
+                if head.startswith(b"GET /"):
+                    self.addresses.append(writer.get_extra_info("peername")[0])
                 if head.startswith(b"GET /websocket"):
                     writer.write(_UPGRADED)
                     self._readers.append((writer, frame))
@@ -93,6 +101,7 @@ class FaultyServer:
                 else:
                     length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
                     message = await reader.readexactly(length)
+                    self.published[id(writer)] = self.published.get(id(writer), 0) + 1
                     writer.write(await self._answer(head, message))
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             writer.close()

@@ -13,7 +13,7 @@ from typing import Any
 
 from twisted.trial.unittest import TestCase
 
-from benchmarks.building import FLAGS, buildLoad
+from benchmarks.building import FLAGS, TLS, buildLoad
 from benchmarks.figures import faults
 from benchmarks.scripts import Layout, script
 from benchmarks.servers import BENCHMARKS
@@ -79,7 +79,7 @@ class LoadTests(TestCase):
 
         @return: Its exit status, and its counts.
         """
-        server = FaultyServer(fault, pause)
+        server = self.server = FaultyServer(fault, pause)
         self.addCleanup(server.stop)
         written = Path(self.mktemp())
         written.write_text(script(READINGS[transport], PUBLISHING, Layout(), PUBLISHING))
@@ -194,6 +194,28 @@ class LoadTests(TestCase):
         self.assertGreater(counted["messages"], 8)
         self.assertEqual(counted["deliveries"], 3 * counted["messages"])
 
+    def test_addresses(self) -> None:
+        """
+        Readers for whom the first address has no port come from the next ones.
+        """
+        few: dict[str, Any] = {"readers": "5", "wave": "1", "per-address": "2"}
+        status, counted = self.load(faultless, "sse", **few)
+        self.assertEqual((faults(counted), status), ({}, 0))
+        self.assertEqual(self.server.addresses, [f"127.0.0.{number}" for number in (1, 1, 2, 2, 3)])
+
+    def test_publishersTakeTurns(self) -> None:
+        """
+        Where there are fewer messages than publishers, each publishes in its turn.
+        """
+        status, counted = self.load(
+            faultless, "websocket", mode="closed", publishers="3", seconds="0.1"
+        )
+        self.assertEqual((faults(counted), status), ({}, 0))
+        self.assertLessEqual(
+            max(self.server.published.values()) - min(self.server.published.values()), 1
+        )
+        self.assertEqual(len(self.server.published), 3)
+
     def test_bystander(self) -> None:
         """
         The longest wait of a bystander is told, with the load and without.  Its
@@ -219,8 +241,9 @@ class LoadTests(TestCase):
         A strict compiler has no warning about the programs in C.
         """
         command = ["cc", *FLAGS, "-Werror"]
-        for sources in (sorted(BENCHMARKS.glob("load/*.c")), [BENCHMARKS / "floor.c"]):
-            made = ["-o", self.mktemp(), *map(str, sources)]
+        load = sorted(BENCHMARKS.glob("load/*.c"))
+        for sources, options in ((load, ()), (load, TLS), ([BENCHMARKS / "floor.c"], ())):
+            made = ["-o", self.mktemp(), *map(str, sources), *options]
             told = subprocess.run([*command, *made], capture_output=True, text=True, check=False)
             self.assertEqual((told.returncode, told.stderr), (0, ""))
 

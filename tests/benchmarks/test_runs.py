@@ -10,7 +10,8 @@ from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from benchmarks.building import buildLoad
-from benchmarks.cases import CASES, Case
+from benchmarks.case import Case
+from benchmarks.cases import CASES
 from benchmarks.commands import NAMES, TRANSPORTS, findPeer
 from benchmarks.figures import FIGURES, faults
 from benchmarks.runs import NO_TRANSPORT, Run, measure, plan

@@ -70,8 +70,8 @@ def _command(place: Place) -> Sequence[str]:
     # for every peer.
     command += ["--listen", f"tcp:{place.port}:interface=127.0.0.1"]
     command += ["--tcp", f"tcp:{place.second}:interface=127.0.0.1"]
-    if "edge" in place.options:
-        command += ["--edge", place.options["edge"]]
+    for name, value in place.options.items():
+        command += [f"--{name}", value]
     return command
 
 
