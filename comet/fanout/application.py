@@ -51,13 +51,17 @@ def readStartPositions(names: str | Sequence[str], since: Where) -> dict[str, St
 class ApplicationReader(Reader):
     """
     Gives the messages to an application's receiver.
+
+    @ivar isCounted: Whether it makes its client a member of channels, as the reader of a
+        client does: only that of a client without a socket, in the tests of an application.
     """
 
-    __slots__ = ("_isPaused", "_kept", "_receiver", "_told", "_untold", "subscription")
+    __slots__ = ("_isPaused", "_kept", "_receiver", "_told", "_untold", "isCounted", "subscription")
 
     def __init__(self, fanout: Fanout, receiver: IReceiver) -> None:
         super().__init__(fanout)
         self._receiver = receiver
+        self.isCounted = False
         # What the receiver is to be told of, until it is.
         self.subscription: Subscription | None = None
         self._isPaused = False

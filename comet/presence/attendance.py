@@ -141,7 +141,7 @@ class Attendance:
         """
         A reader has taken names, or lost some.  The application's own are not counted.
         """
-        if not isinstance(reader, ApplicationReader):
+        if not isinstance(reader, ApplicationReader) or reader.isCounted:
             names = self.channelsOf(reader.progress.names)
             self._count(reader, self.nameOf(reader.client), names)
 

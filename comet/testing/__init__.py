@@ -3,7 +3,8 @@ For the tests of an application: a hub in memory, whose clients have no sockets;
 what every bus promises, as a suite that a bus of one's own passes.
 
 L{MemoryHub} takes the place of the application's hub, and L{MemoryClient} that of a
-browser.
+browser.  For a program that uses L{comet.client}, L{MemoryServer} stands for the server, and
+L{BlockingStandIn}, L{AsyncioStandIn} and L{TwistedStandIn} for the clients.
 
 A bus is tested by a class that mixes L{BusContract} into trial's C{TestCase}, and has
 the maker and the hooks of L{BusCase}.  Several nodes with one bus add
@@ -29,6 +30,9 @@ L{PresenceContract}; one that keeps state beside the log adds L{StateContract}.
   - L{keeping}: state beside the log
   - L{memoryclient}: a client without a socket
   - L{memoryhub}: a hub with a clock that stands still
+  - L{memoryserver}: a server without a port
+  - L{memoryreading}: a subscription of a client without a socket
+  - L{standins}: clients without sockets, for each kind of program
 """
 
 from __future__ import annotations
@@ -41,11 +45,15 @@ from comet.testing.keeping import StateContract
 from comet.testing.measuring import MeasuredContract
 from comet.testing.memoryclient import MemoryClient
 from comet.testing.memoryhub import MemoryHub
+from comet.testing.memoryserver import MemoryServer
 from comet.testing.retaining import ConfigurableContract
 from comet.testing.shared import SharedBusContract
+from comet.testing.standins import AsyncioStandIn, BlockingStandIn, TwistedStandIn
 
 __all__ = [
     "EPOCH_SECONDS",
+    "AsyncioStandIn",
+    "BlockingStandIn",
     "BurstContract",
     "BusCase",
     "BusContract",
@@ -53,7 +61,9 @@ __all__ = [
     "MeasuredContract",
     "MemoryClient",
     "MemoryHub",
+    "MemoryServer",
     "PresenceContract",
     "SharedBusContract",
     "StateContract",
+    "TwistedStandIn",
 ]

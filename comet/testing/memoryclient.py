@@ -133,7 +133,11 @@ class MemoryClient:
         """
         self._subscription = subscription
         # So that the hub finds it by its client, to disconnect it or to tell of it.
-        subscription._reader.client = self.client
+        reader = subscription._reader
+        reader.client = self.client
+        reader.isCounted = True
+        if self._hub.attendance is not None:
+            self._hub.attendance.namesChanged(reader)
         self.closed = None
 
     def messageReceived(self, message: Message, replay: bool) -> None:

@@ -14,17 +14,24 @@ from comet import CometError
 from comet.client.blocking import Client, Timing
 
 
-def makeApplication() -> Flask:
+def makeClient() -> Client:
+    """
+    Make the client of one worker process, for all its threads.
+    """
+    return Client(
+        os.environ.get("COMET_URL", "http://127.0.0.1:8080"),
+        key=os.environ["COMET_KEY"],
+        # A visitor does not wait for comet for longer than this.
+        timing=Timing(timeout=2, patience=5),
+    )
+
+
+def makeApplication(client: Client | None = None) -> Flask:
     """
     Make the application of one worker process.
     """
     application = Flask(__name__)
-    # One client for all threads.  A visitor does not wait for comet for longer than this.
-    client = Client(
-        os.environ.get("COMET_URL", "http://127.0.0.1:8080"),
-        key=os.environ["COMET_KEY"],
-        timing=Timing(timeout=2, patience=5),
-    )
+    client = client or makeClient()
 
     @application.post("/orders")
     def order() -> tuple[Response, int]:

@@ -4,37 +4,25 @@ What every shell does alike, with real servers and real connections.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from comet.client import requester
 from comet.client.failures import Lost, Untrusted
 from comet.client.links import TRANSPORTS
-from comet.client.received import Gap, Message
 from comet.errors import BadChannel, Unauthorized
+from tests.client.samecontract import SameContract
 from tests.edge.tls import authority
 from tests.faults.proxy import Proxies
 from tests.ports import freePort
 
 
-class ShellContract:
+class ShellContract(SameContract):
     """
     Mixed into L{EdgeTestCase<tests.edge.case.EdgeTestCase>}, with the makers of one shell.
     """
 
     options: Sequence[str] = ("--open", "open/**", "--presence", "open/**")
-
-    def makeClient(self, url: str, **options: Any) -> Any:
-        """
-        Make a client, which is closed when the test is over.
-        """
-        raise NotImplementedError
-
-    def play(self, coroutine: Coroutine[Any, Any, None]) -> Any:
-        """
-        Run a coroutine that awaits what the shell's methods return.
-        """
-        raise NotImplementedError
 
     def setUp(self: Any) -> None:
         """
@@ -48,13 +36,6 @@ class ShellContract:
         Return the URL of a port of this machine.
         """
         return f"http://127.0.0.1:{port}"
-
-    async def taken(self: Any, subscription: AsyncIterator[Message | Gap], count: int) -> list[Any]:
-        """
-        Return the data of the next messages.
-        """
-        items = [await subscription.__anext__() for _ in range(count)]
-        return [item.data if isinstance(item, Message) else item for item in items]
 
     def test_eachTransport(self: Any) -> Any:
         """

@@ -202,9 +202,11 @@ class OwnBusTests(ApplicationCase):
         """
         The tests of the bus on a list and of the application pass, without a server.
         """
-        for name in ("app", "listbus", "test_app", "test_listbus"):
+        for name in ("app", "listbus", "shop", "test_app", "test_listbus", "test_shop"):
             shutil.copy(EXAMPLES / f"{name}.py", self.directory)
-        said = self.run_(sys.executable, "-m", "twisted.trial", "test_app", "test_listbus")
+        said = self.run_(
+            sys.executable, "-m", "twisted.trial", "test_app", "test_listbus", "test_shop"
+        )
         (count,) = re.findall(r"PASSED \(successes=(\d+)\)", said)
         self.assertGreater(int(count), 90)
 

@@ -1,0 +1,1 @@
+A ``MemoryClient`` of ``comet.testing`` is a member of the channels that it reads, where presence is kept.
