@@ -233,10 +233,11 @@ class HTTP1PollShape:
         """
         See L{RespondsToPolls.respond}.
         """
-        compressed = self.framed.compressedBody(outcome)
-        if compressed is not None:
-            tag = _compressedTag(outcome.cursor)
-            return _compressedTemplate(self).fill(compressed, tag)
+        if self.framed.compression is not None:
+            compressed = self.framed.compressedBody(outcome)
+            if compressed is not None:
+                tag = _compressedTag(outcome.cursor)
+                return _compressedTemplate(self).fill(compressed, tag)
         body = endLine(self.framed.body(outcome))
         return _template(self, 200).fill(body, str(outcome.cursor).encode("ascii"))
 

@@ -132,16 +132,21 @@ def publishedBody(result: Published) -> bytes:
     Make the body of this response.
     """
     # Without a JSON encoder, since nothing in a cursor needs an escape.
-    epoch, last, channels = result.epoch.encode("ascii"), 0, []
-    for channel, position in result.positions.items():
-        last = max(last, position)
-        channels.append(b'%b:"%b-%d"' % (_encodeName(channel), epoch, position))
-    return b'{"cursor":"%b-%d","channels":{%b}}\n' % (epoch, last, b",".join(channels))
+    epoch, positions = result.epoch, result.positions
+    if len(positions) == 1:
+        # Nearly all messages have one channel.
+        ((channel, last),) = positions.items()
+        cursor = f"{epoch}-{last}"
+        text = f'{{"cursor":"{cursor}","channels":{{{_encodeName(channel)}:"{cursor}"}}}}\n'
+        return text.encode("ascii")
+    last = max(positions.values())
+    channels = [f'{_encodeName(name)}:"{epoch}-{each}"' for name, each in positions.items()]
+    return f'{{"cursor":"{epoch}-{last}","channels":{{{",".join(channels)}}}}}\n'.encode("ascii")
 
 
 @lru_cache(NAME_CACHE_SIZE)
-def _encodeName(name: str) -> bytes:
-    return _JSON.encode(name).encode("ascii")
+def _encodeName(name: str) -> str:
+    return _JSON.encode(name)
 
 
 def batchResponse(results: Sequence[Published]) -> Response:

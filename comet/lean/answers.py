@@ -10,10 +10,8 @@ stored.  What can be sent of them when the turn ends is sent by one system call.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from itertools import takewhile
-from operator import attrgetter
-from typing import Any, Final, Protocol
+from collections.abc import Sequence
+from typing import Final, Protocol
 
 from twisted.python.failure import Failure
 
@@ -31,9 +29,6 @@ from comet.model.messages import Published
 # of their bodies.
 MOST_UNDER_WAY: Final = 256
 MOST_BYTES: Final = 1024 * 1024
-
-# The response of an answer.
-_response: Final[Callable[[Any], bytes]] = attrgetter("response")
 
 
 class AnsweredConnection(Protocol):
@@ -192,11 +187,15 @@ class Answers:
         Send all responses before which none is missing.
         """
         self.isDue = False
-        waiting = self.waiting
-        made = list(takewhile(_response, waiting))
-        if not made:
+        waiting, count = self.waiting, 0
+        for answer in waiting:
+            if not answer.response:
+                break
+            count += 1
+        if not count:
             return
-        del waiting[: len(made)]
+        made = waiting[:count]
+        del waiting[:count]
         if not waiting and self._fanout.isDraining and self.connection.endsWithAnswers:
             made[-1].response = endConnection(made[-1].response)
         log = made[0].plan.hub.accessLog
@@ -209,7 +208,8 @@ class Answers:
             traffic = answer.plan.traffic or answer.plan.findTraffic()
             traffic.headOut += len(answer.response) - answer.bodySize
             traffic.dataOut += answer.bodySize
-        self.connection.answersMade(b"".join(map(_response, made)))
+        responses = [answer.response for answer in made] if count > 1 else [made[0].response]
+        self.connection.answersMade(b"".join(responses))
 
     def drop(self) -> None:
         """

@@ -6,8 +6,6 @@ of them the server keeps.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import takewhile
-from operator import attrgetter
 from typing import Any, Final
 
 from twisted.python.failure import Failure
@@ -73,10 +71,6 @@ class CommandAnswer(PublishRequest):
         See L{PublishRequest.notStored<comet.hub.requests.PublishRequest.notStored>}.
         """
         self._flow.answerInTurn(self, self._flow.encodeFailure(failure, self._id))
-
-
-# The answer of a command, as it is written.
-_piece: Final[Callable[[CommandAnswer], bytes]] = attrgetter("piece")
 
 
 class CommandFlow:
@@ -341,12 +335,15 @@ class CommandFlow:
         """
         Write the answers to publications that are known, up to the first that is not.
         """
-        answers = self._answers
-        known = list(takewhile(_piece, answers))
+        known: list[bytes] = []
+        for answer in self._answers:
+            if not answer.piece:
+                break
+            known.append(answer.piece)
         if known:
-            self._answers = answers[len(known) :]
+            del self._answers[: len(known)]
             self._pending -= len(known)
-            self.reader.say(*map(_piece, known))
+            self.reader.say(*known)
 
     def _commandDone(self, result: object) -> None:
         self._pending -= 1
