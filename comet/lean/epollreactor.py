@@ -35,18 +35,16 @@ class PolledPort(Protocol):
 
     @ivar left: The events for which there was no time.
 
+    @ivar waiting: The events of which the C{epoll} does not tell, by descriptor; always the
+        same table.
+
     @ivar seconds: Tells the time of now, in seconds from any moment.
     """
-
-    @property
-    def hasWaiting(self) -> bool:
-        """
-        Whether events wait of which the C{epoll} does not tell.
-        """
 
     fd: int
     connections: Mapping[int, Any]
     left: Sequence[tuple[int, int]]
+    waiting: Mapping[int, int]
     seconds: Callable[[], float]
 
     def handle(self, happened: Sequence[tuple[int, int]], over: float) -> int:
@@ -136,7 +134,7 @@ class LeanEPollReactor(EPollReactor):
         """
         ports, isDone = self._ports, True
         for port in ports:
-            if port.left or port.hasWaiting:
+            if port.left or port.waiting:
                 delay = 0.0
         happened = self.edgeEpoll.poll(-1 if delay is None else delay, MAX_EVENTS)
         # What Twisted watches comes first: a bus that answers is waited for by clients that
@@ -158,13 +156,13 @@ class LeanEPollReactor(EPollReactor):
             # Beside those that were left, new ones wait: the system tells of them again.
             # Together they would be more in each turn of a busy port, which accepts no
             # client while any is left.
-            if mine or port.hasWaiting:
+            if mine or port.waiting:
                 try:
                     port.handle(mine, port.seconds() + TURN)
                 except Exception:
                     # The others have to have their events.
                     port.handlingFailed()
-                if port.left or port.hasWaiting:
+                if port.left or port.waiting:
                     isDone = False
         return isDone and bool(happened)
 

@@ -65,6 +65,7 @@ class LeanPort:
         self._edge = edge
         self.seconds = edge.seconds
         self.connections: Mapping[int, Any] = edge.connections
+        self.waiting: Mapping[int, int] = edge.waiting.events
         self._makeConnection = makeConnection
         # Any: the annotations of the library leave out the call on which its own accept()
         # stands, which looks up the family and the kind of the socket each time: nine
@@ -185,14 +186,14 @@ class LeanPort:
             # Events for which there was no time come first.  If they were asked for
             # anew, those of the busiest clients would come first each time.
             happened = self.left or self._edge.epoll.poll(0, MAX_EVENTS)
-            if not (happened or self.hasWaiting):
+            if not (happened or self.waiting):
                 break
             count = self.handle(happened, over)
             handled += count
-            if self.left or self.hasWaiting:
+            if self.left or self.waiting:
                 break
         # The epoll, and so the reactor, tells nothing of those that wait.
-        if self.hasWaiting and self._call is None:
+        if self.waiting and self._call is None:
             self._call = self._edge.hub.clock.callLater(0, self._goOn)
 
     def _goOn(self) -> None:
@@ -201,13 +202,6 @@ class LeanPort:
             self.doRead()
 
     # -- As a port of a L{LeanEPollReactor}
-
-    @property
-    def hasWaiting(self) -> bool:
-        """
-        See L{PolledPort.hasWaiting<comet.lean.epollreactor.PolledPort.hasWaiting>}.
-        """
-        return len(self._edge.waiting) > 0
 
     def handlingFailed(self) -> None:
         """
@@ -244,7 +238,7 @@ class LeanPort:
                         break
                 elif fd == self.fd:
                     self._hasNewClients = True
-            if crowd or edge.waiting:
+            if crowd or self.waiting:
                 self._handleCrowd(crowd, over)
             # Last, since a new client may get a descriptor that was closed just
             # now, and of which an event is still in the list.
@@ -274,18 +268,20 @@ class LeanPort:
                 turns.isCrowded = True
             return now >= over
 
+        events, connections = iter(happened), edge.connections
         # Some may be closed by now: with a message for them, or beside another one.
-        events = (each for each in happened if each[0] in edge.connections)
+        opened = (each for each in events if each[0] in connections)
         try:
-            if waiting:
-                waiting.add(events)
+            if self.waiting:
+                waiting.add(opened)
                 waiting.handle(self._handleOne, isOver)
                 return
-            for each in events:
-                self._handleOne(*each)
-                if isOver():
-                    waiting.add(events)
-                    break
+            for fd, event in events:
+                if fd in connections:
+                    self._handleOne(fd, event)
+                    if isOver():
+                        waiting.add(opened)
+                        break
         finally:
             turns.isCrowded = False
 

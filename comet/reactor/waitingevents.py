@@ -49,9 +49,11 @@ class WaitingEvents:
 
     The owner of the C{epoll} calls L{modify} and L{unregister} here, so that it need not
     know which descriptors wait.
+
+    @ivar events: What waits, by descriptor; always the same table.
     """
 
-    __slots__ = ("_events", "_poller", "_wanted")
+    __slots__ = ("_poller", "_wanted", "events")
 
     def __init__(self, poller: Poller, wanted: Callable[[int], int]) -> None:
         """
@@ -62,26 +64,26 @@ class WaitingEvents:
         self._wanted = wanted
         # In a plain dictionary the first one is found by a walk over all that were taken
         # before it.
-        self._events: OrderedDict[int, int] = OrderedDict()
+        self.events: OrderedDict[int, int] = OrderedDict()
 
     def __len__(self) -> int:
         """
         Return how many descriptors wait.
         """
-        return len(self._events)
+        return len(self.events)
 
     def modify(self, fd: int, events: int) -> None:
         """
         Watch a descriptor for other events; one that waits, once it is put back.
         """
-        if fd not in self._events:
+        if fd not in self.events:
             self._poller.modify(fd, events)
 
     def unregister(self, fd: int) -> None:
         """
         Forget a descriptor.
         """
-        if self._events.pop(fd, None) is None:
+        if self.events.pop(fd, None) is None:
             self._poller.unregister(fd)
 
     def add(self, happened: Iterable[tuple[int, int]]) -> None:
@@ -90,7 +92,7 @@ class WaitingEvents:
 
         @param happened: The descriptors, each with its event; none waits already.
         """
-        events, unregister = self._events, self._poller.unregister
+        events, unregister = self.events, self._poller.unregister
         for (fd, event), _ in zip(happened, range(MOST_ADDED), strict=False):
             unregister(fd)
             events[fd] = event
@@ -104,7 +106,7 @@ class WaitingEvents:
 
         @param isOver: Called after each event: whether to stop.
         """
-        waiting, wanted = self._events, self._wanted
+        waiting, wanted = self.events, self._wanted
         while waiting:
             fd = next(iter(waiting))
             # Meanwhile it may have been paused.

@@ -39,10 +39,10 @@ class FakePort:
 
     @ivar also: Called when it has events.
 
-    @ivar hasWaiting: Whether it says that events wait.
+    @ivar waiting: The events that it says wait.
     """
 
-    hasWaiting = False
+    waiting: Mapping[int, int] = {}
 
     def __init__(self, reactor: LeanEPollReactor, own: socket.socket) -> None:
         self.fd = own.fileno()
@@ -228,7 +228,7 @@ class IterateTests(PolledCase):
         port, _ = self.port()
         called: list[str] = []
         port.also = lambda: called.append("port")
-        port.hasWaiting = True
+        port.waiting = {0: 1}
         self.reactor.iterate(5)
         self.assertEqual(called, ["port"])
         self.reactor.callLater(0, called.append, "timer")

@@ -458,7 +458,7 @@ class PortTests(TurnsCase):
         self.reactor.until(lambda: self.connections == 1)
         self.assertLess(sum(told), 2 * 60)
         self.reactor.settle()
-        self.assertFalse(self.port.hasWaiting)
+        self.assertFalse(self.port.waiting)
         other.send(read("poll", "other"))
         other.hears(OK, 2)
 
