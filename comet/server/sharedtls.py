@@ -1,23 +1,30 @@
 """
 TLS whose work is shared: handshakes and what clients send are decrypted within the
-time of a turn.
+time of a turn.  What a tick has joined is encrypted as one record, and sent at once.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
+from OpenSSL.SSL import WantReadError
 from twisted.internet.protocol import connectionDone
-from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from comet.reactor.turns import Turns
 from comet.transports.connected import connectionFailed
+from comet.transports.sinks import IPromptTransport, isPlain, sendPlain
+
+# How much is taken at once of what is encrypted: two records.
+_RECORDS: Final = 2**15
 
 # The protocol that this version of Twisted has for it.
 _TLSProtocol: Any = TLSMemoryBIOFactory.protocol
 
 
+@implementer(IPromptTransport)
 class SharedTLSProtocol(_TLSProtocol):  # type: ignore[misc]
     """
     The TLS of one connection.  A handshake takes a millisecond, and many clients may
@@ -34,6 +41,15 @@ class SharedTLSProtocol(_TLSProtocol):  # type: ignore[misc]
     _early: bytes | None = None
     # Whether the wrapped protocol wants no input.
     _isStopped = False
+    # Whether what is encrypted may be sent past the transport.
+    _isDirect = False
+
+    def makeConnection(self, transport: Any) -> None:
+        """
+        Begin TLS.
+        """
+        self._isDirect = isPlain(transport)
+        super().makeConnection(transport)
 
     def dataReceived(self, data: bytes) -> None:
         """
@@ -72,6 +88,30 @@ class SharedTLSProtocol(_TLSProtocol):  # type: ignore[misc]
         except Exception:
             # As the reactor does with what a protocol raises.
             connectionFailed(self.transport)
+
+    def writeNow(self, data: bytes) -> None:
+        """
+        See L{IPromptTransport.writeNow<comet.transports.sinks.IPromptTransport.writeNow>}.
+        """
+        # What was written before and waits for the turn's end goes first.
+        self._aggregator.flush()
+        TLSMemoryBIOProtocol.write(self, data)
+
+    def _flushSendBIO(self) -> None:
+        """
+        Send what is encrypted, and give the transport below what the socket does not take.
+        """
+        try:
+            data = self._tlsConnection.bio_read(_RECORDS)
+        except WantReadError:
+            return
+        transport = self.transport
+        if self._isDirect and not transport.dataBuffer and not transport._tempDataBuffer:
+            sent = sendPlain(transport, data)
+            if sent == len(data):
+                return
+            data = data[sent:]
+        transport.write(data)
 
     def pauseProducing(self) -> None:
         """

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from twisted.internet.interfaces import IPullProducer, IPushProducer, ITCPTransport
 from twisted.internet.tcp import Server
-from zope.interface import Attribute, implementer
+from zope.interface import Attribute, Interface, implementer
 
 from comet.fanout.core import READ_BYTES
 from comet.fanout.unsent import ownRest, sharedRest
@@ -66,6 +66,20 @@ class IConnectedSink(ISink):
         """
 
 
+class IPromptTransport(Interface):
+    """
+    A transport that would join what is written in a turn, and can also take data that is
+    joined already.
+    """
+
+    def writeNow(data: bytes) -> None:
+        """
+        Write behind all that was written, and send what the socket takes at once.
+
+        @param data: At most L{PIECE} bytes.
+        """
+
+
 def makeSink(transport: Any, traffic: Traffic | None = None) -> IConnectedSink:
     """
     Make the best sink for a transport.
@@ -79,7 +93,9 @@ def makeSink(transport: Any, traffic: Traffic | None = None) -> IConnectedSink:
         made: IConnectedSink = transport
         made.traffic.open += 1
         return made
-    return (DirectSink if _isPlain(transport) else BufferedSink)(transport, traffic)
+    if IPromptTransport.providedBy(transport):
+        return PromptSink(transport, traffic)
+    return (DirectSink if isPlain(transport) else BufferedSink)(transport, traffic)
 
 
 def sendNow(transport: Any, data: bytes) -> bytes | memoryview:
@@ -89,12 +105,16 @@ def sendNow(transport: Any, data: bytes) -> bytes | memoryview:
 
     @return: The data that was not sent; empty if all was.
     """
-    if _isPlain(transport) and not transport.dataBuffer and not transport._tempDataBuffer:
-        return ownRest(data, _send(transport, data))
+    if isPlain(transport) and not transport.dataBuffer and not transport._tempDataBuffer:
+        return ownRest(data, sendPlain(transport, data))
     return data
 
 
-def _isPlain(transport: Any) -> bool:
+def isPlain(transport: Any) -> bool:
+    """
+    Whether a transport is Twisted's own plain TCP connection, whose socket may be sent to
+    past it while its buffers are empty.
+    """
     return (
         type(transport) is Server
         and all(hasattr(transport, name) for name in _ATTRIBUTES)
@@ -102,7 +122,7 @@ def _isPlain(transport: Any) -> bool:
     )
 
 
-def _send(transport: Any, data: bytes) -> int:
+def sendPlain(transport: Any, data: bytes) -> int:
     """
     Send to the socket of a plain transport.
 
@@ -169,7 +189,13 @@ class TransportSink:
         """
         piece = bytes(self._rest[:PIECE])
         self._rest = sharedRest(self._rest, len(piece))
-        self.transport.write(piece)
+        self._give(piece)
+
+    def _give(self, data: bytes) -> None:
+        """
+        Give the transport data.
+        """
+        self.transport.write(data)
 
     def abort(self) -> None:
         """
@@ -222,7 +248,7 @@ class DirectSink(TransportSink):
         self.traffic.dataOut += size
         if self._rest or transport.dataBuffer or transport._tempDataBuffer:
             return self._keep(data)
-        sent = _send(transport, data)
+        sent = sendPlain(transport, data)
         if sent == size:
             return True
         # What one reader alone gets, when it catches up, is less.
@@ -348,3 +374,25 @@ class BufferedSink(PushProducerSink):
         if self._isRegistered:
             self._isRegistered = False
             self.transport.unregisterProducer()
+
+
+class PromptSink(BufferedSink):
+    """
+    Writes to a transport that would join what is written in a turn.  A tick joins it
+    already, and to wait for the turn's end takes a timer for each reader.
+    """
+
+    __slots__ = ()
+
+    def write(self, data: bytes) -> bool:
+        """
+        See L{ISink.write}.
+        """
+        if self._rest or len(data) > PIECE:
+            return super().write(data)
+        self.traffic.dataOut += len(data)
+        self.transport.writeNow(data)
+        return not self._isBehind
+
+    def _give(self, data: bytes) -> None:
+        self.transport.writeNow(data)

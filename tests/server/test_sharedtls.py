@@ -8,16 +8,20 @@ import ssl
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.ssl import DefaultOpenSSLContextFactory
 from twisted.internet.testing import StringTransport
 from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.reactor.turns import TURN, Turns
 from comet.server.sharedtls import SharedTLSFactory, encrypted
+from comet.transports.sinks import PromptSink, makeSink
 from tests.edge.tls import makeCertificate
 from tests.fanout.doubles import TurnClock
+from tests.transports.sockets import SinkTestCase
 
 
 class Noting(Protocol):
@@ -88,6 +92,18 @@ class TLSClient:
         except ssl.SSLWantReadError:
             pass
         return self._out.read()
+
+    def read(self) -> bytes:
+        """
+        Return what was decrypted.
+        """
+        heard = b""
+        try:
+            while more := self._tls.read(1 << 20):
+                heard += more
+        except ssl.SSLWantReadError:
+            pass
+        return heard
 
     def hear(self, data: bytes) -> None:
         """
@@ -234,3 +250,122 @@ class SharedTLSTests(SynchronousTestCase):
         plain = encrypted(self.context, NotingFactory())
         self.assertIs(type(plain), TLSMemoryBIOFactory)
         self.assertIsInstance(self.factory, SharedTLSFactory)
+
+
+class PromptTests(SinkTestCase):
+    """
+    What a sink writes through TLS to a plain connection.
+    """
+
+    def setUp(self) -> None:
+        """
+        Connect, and make a sink.
+        """
+        super().setUp()
+        directory = Path(self.mktemp())
+        directory.mkdir(parents=True)
+        key, certificate = makeCertificate(directory)
+        context = DefaultOpenSSLContextFactory(str(key), str(certificate))
+        self.clock = TurnClock()
+        factory: Any = encrypted(context, NotingFactory(Turns(self.clock)))
+        factory._clock = self.clock
+        self.tls: Any = factory.buildProtocol(None)
+        # The transport is made for a protocol, and is given the one of TLS.
+        self.transport.protocol = self.tls
+        self.tls.makeConnection(self.transport)
+        self.client = TLSClient(certificate)
+        while said := self.client.say():
+            self.tls.dataReceived(said)
+            self.flow()
+        made = makeSink(self.tls)
+        assert isinstance(made, PromptSink)
+        self.prompt = made
+        self.prompt.attach(self.owner)
+
+    def flow(self) -> None:
+        """
+        Give the client what the socket has taken.
+        """
+        self.client.hear(bytes(self.socket.taken))
+        self.socket.taken.clear()
+
+    def test_atOnce(self) -> None:
+        """
+        What a sink writes is one record and one call of the system, with no timer.
+        """
+        before = self.socket.sends
+        self.assertTrue(self.prompt.write(b"x" * 1000))
+        self.assertEqual(self.socket.sends, before + 1)
+        self.assertLess(len(self.socket.taken), 1000 + 64)
+        self.flow()
+        self.assertEqual(self.client.read(), b"x" * 1000)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_encrypted(self) -> None:
+        """
+        Nothing reaches the socket in plain text.
+        """
+        self.prompt.write(b"secret" * 10)
+        self.assertNotIn(b"secret", bytes(self.socket.taken))
+
+    def test_order(self) -> None:
+        """
+        What was written to the transport before, and waits for the turn's end, comes first.
+        """
+        self.tls.write(b"head ")
+        self.prompt.write(b"body")
+        self.flow()
+        self.assertEqual(self.client.read(), b"head body")
+        self.clock.settle()
+        self.assertEqual(bytes(self.socket.taken), b"")
+
+    def test_fullSocket(self) -> None:
+        """
+        What the socket does not take waits in the transport, and what is written behind it
+        comes behind it.
+        """
+        self.socket.room = 30
+        self.prompt.write(b"a" * 100)
+        self.prompt.write(b"b" * 100)
+        self.assertEqual(len(self.socket.taken), 30)
+        self.socket.room = 1 << 30
+        self.turn()
+        self.prompt.write(b"c")
+        self.flow()
+        self.assertEqual(self.client.read(), b"a" * 100 + b"b" * 100 + b"c")
+
+    def test_behind(self) -> None:
+        """
+        A client that does not read makes its sink fall behind, and is caught up with once
+        it does.
+        """
+        self.socket.room = 0
+        while self.prompt.write(b"x" * 10000):
+            self.assertLess(len(self.transport._tempDataBuffer), 100)
+        self.assertEqual(self.owner.told, [])
+        self.socket.room = 1 << 30
+        self.turn()
+        self.turn()
+        self.assertEqual(self.owner.told, ["ready"])
+
+    def test_large(self) -> None:
+        """
+        More than a piece is written whole.
+        """
+        self.prompt.write(bytes(range(256)) * 2000)
+        self.flow()
+        heard = self.client.read()
+        while len(heard) < 512000:
+            more = self.client.read()
+            self.assertTrue(more)
+            heard += more
+        self.assertEqual(heard, bytes(range(256)) * 2000)
+
+    def test_lost(self) -> None:
+        """
+        What is written after the connection is lost goes nowhere.
+        """
+        self.tls.connectionLost(Failure(ConnectionDone()))
+        taken = len(self.socket.taken)
+        self.prompt.write(b"late")
+        self.assertEqual(len(self.socket.taken), taken)
