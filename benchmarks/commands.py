@@ -47,6 +47,9 @@ NAMES: Final = (
     "pysocketio",
     "autobahn",
     "twistedweb",
+    "comettls",
+    "cometnginx",
+    "nchantls",
 )
 TRANSPORTS: Final = (
     "websocket",
@@ -183,7 +186,7 @@ class Command:
         )
 
     def _measure(self, runs: Sequence[Run]) -> None:
-        program = buildLoad()
+        programs = {each: buildLoad(each) for each in {run.peer.isEncrypted for run in runs}}
         begin = time.monotonic()
         for index, run in enumerate(runs):
             elapsed = time.monotonic() - begin
@@ -191,7 +194,7 @@ class Command:
                 self._say(f"the time is over: {len(runs) - index} of {len(runs)} runs are left out")
                 return
             left = f"{elapsed / index * (len(runs) - index) / 60:.0f} min left" if index else ""
-            told = self._measureOne(run, program)
+            told = self._measureOne(run, programs[run.peer.isEncrypted])
             head = f"[{index + 1}/{len(runs)} {left}]".replace(" ]", "]")
             self._say(f"{head} round {run.round + 1} {' '.join(run.key)}: {told}")
             if self._options.output is not None:

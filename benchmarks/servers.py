@@ -93,6 +93,9 @@ class Peer:
 
     @ivar isEncrypted: Whether it speaks TLS.
 
+    @ivar isBehind: Whether another server is in front of it: it listens itself on the second
+        port, and is waited for.
+
     @ivar companion: Starts what the server needs and is not part of it, and returns
         options for the server, and what stops it.
     """
@@ -106,6 +109,7 @@ class Peer:
     hasSeveral: bool = True
     isOfSet: bool = False
     isEncrypted: bool = False
+    isBehind: bool = False
     companion: Callable[[], tuple[Mapping[str, str], Callable[[], None]]] = _alone
 
 
@@ -209,6 +213,7 @@ class Server:
     def _ports(self) -> set[int]:
         isSecond = {reading.second for reading in self._peer.readings.values()}
         isSecond |= {publishing.second for publishing in self._peer.publishings.values()}
+        isSecond |= {self._peer.isBehind, False}
         return {self.place.second if each else self.place.port for each in isSecond}
 
     @property

@@ -199,4 +199,40 @@ _GROWTH: Final = Set(
     ),
 )
 
-SETS: Final[Mapping[str, Set]] = {each.name: each for each in (_GROWTH,)}
+
+# -- TLS
+
+
+def _tls(name: str, transport: str, readers: int, title: str) -> Case:
+    return Case(
+        name,
+        title,
+        "cpu",
+        readers=readers,
+        seconds=2.0,
+        peers=("comet", "comettls", "cometnginx", "nchan", "nchantls"),
+        transports=(transport,),
+    )
+
+
+_TLS: Final = Set(
+    "tls",
+    (
+        Series(
+            "TLS",
+            "readers",
+            (
+                _tls("tls-sse", "sse", 1000, "1,000 readers of SSE"),
+                _tls("tls-websocket", "websocket", 1000, "1,000 readers by WebSocket"),
+            ),
+            ("cpu", "handshakes", "memory", "p50", "p99"),
+        ),
+    ),
+    2,
+    (
+        Bound("cpu", ("tls-sse", "comettls"), ("tls-sse", "cometnginx"), 1.0),
+        Bound("cpu", ("tls-websocket", "comettls"), ("tls-websocket", "cometnginx"), 1.0),
+    ),
+)
+
+SETS: Final[Mapping[str, Set]] = {each.name: each for each in (_GROWTH, _TLS)}

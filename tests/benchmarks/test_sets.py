@@ -210,3 +210,16 @@ class MeasureTests(TestCase):
             self.assertEqual(faults(result), {}, f"{name}: {result.get('firstFault')}")
             self.assertEqual(result["readers"], case.readers)
             self.assertGreater(FIGURES[case.figure].of(result) or 0, 0, name)
+
+    def test_encrypted(self) -> None:
+        """
+        The readers of comet speak TLS with it and with nginx in front, and nothing is
+        lost.
+        """
+        case = CASES["tls-sse"].withReaders(300)
+        for peer in ("comettls", "cometnginx"):
+            run = Run(0, case, "sse", findPeer(peer))
+            result = measure(run, buildLoad(isEncrypted=True), {}, 0.2)
+            self.assertEqual(faults(result), {}, f"{peer}: {result.get('firstFault')}")
+            self.assertEqual(result["deliveries"], 300 * result["messages"])
+            self.assertGreater(FIGURES["handshakes"].of(result) or 0, 0)

@@ -61,18 +61,25 @@ def _prepare() -> str:
     return f"{comet.__version__} (Python {sys.version.split()[0]}, Twisted {version('twisted')})"
 
 
-def _command(place: Place) -> Sequence[str]:
+def command(place: Place, listen: str = "", isWithTCP: bool = True) -> Sequence[str]:
+    """
+    Return the command that serves.
+
+    @param listen: The endpoint for HTTP, if it is not the plain one.
+
+    @param isWithTCP: Whether raw TCP is served on the second port.
+    """
     key = place.folder / "key"
     key.write_text("benchmarks-" * 4)
-    command = [sys.executable, "-c", _CODE, "-n", "--pidfile=", "comet"]
-    command += ["--open", "bench/**", "--publish-key", str(key)]
+    words = [sys.executable, "-c", _CODE, "-n", "--pidfile=", "comet"]
+    words += ["--open", "bench/**", "--publish-key", str(key)]
     # The kernel's queue holds all connections that arrive at once, as it does
     # for every peer.
-    command += ["--listen", f"tcp:{place.port}:interface=127.0.0.1"]
-    command += ["--tcp", f"tcp:{place.second}:interface=127.0.0.1"]
+    words += ["--listen", listen or f"tcp:{place.port}:interface=127.0.0.1"]
+    words += ["--tcp", f"tcp:{place.second}:interface=127.0.0.1"] if isWithTCP else []
     for name, value in place.options.items():
-        command += [f"--{name}", value]
-    return command
+        words += [f"--{name}", value]
+    return words
 
 
-PEER: Final = Peer("comet", _READINGS, _PUBLISHINGS, _prepare, _command, hasPatterns=True)
+PEER: Final = Peer("comet", _READINGS, _PUBLISHINGS, _prepare, command, hasPatterns=True)

@@ -51,8 +51,21 @@ def _prepare() -> str:
     return f"{package or 'of unknown version'} (nginx {nginx[1] if nginx else 'unknown'})"
 
 
-def _command(place: Place) -> Sequence[str]:
-    filled = {"module": str(_MODULE), "user": getpass.getuser(), "port": str(place.port)}
+def command(place: Place, listen: str = "", more: str = "") -> Sequence[str]:
+    """
+    Return the command that serves.
+
+    @param listen: More words for how it listens.
+
+    @param more: More directives of the server.
+    """
+    filled = {
+        "module": str(_MODULE),
+        "user": getpass.getuser(),
+        "port": str(place.port),
+        "listen": listen,
+        "more": more,
+    }
     text = _CONFIGURATION.read_text()
     for name, value in filled.items():
         text = text.replace("{{" + name + "}}", value)
@@ -60,4 +73,4 @@ def _command(place: Place) -> Sequence[str]:
     return ["nginx", "-p", str(place.folder), "-c", "nginx.conf", "-e", "error.log"]
 
 
-PEER: Final = Peer("nchan", _READINGS, _PUBLISHINGS, _prepare, _command)
+PEER: Final = Peer("nchan", _READINGS, _PUBLISHINGS, _prepare, command)
