@@ -14,11 +14,10 @@ from comet.errors import BadRequest, CometError, NotFound
 from comet.events.teller import EventTeller, checkTells
 from comet.fanout.reader import Reader
 from comet.hub.readership import Readership
-from comet.interfaces.memberbus import IPresence
 from comet.model.channels import parseChannel
 from comet.model.clients import Client
 from comet.model.presence import MOST_LISTED, MemberPage, presenceChannel
-from comet.presence.attendance import Attendance
+from comet.presence.attendance import Attendance, checkKeeps
 from comet.presence.keptchannels import KeptChannels
 
 
@@ -64,12 +63,9 @@ class Membership(Readership):
         if attendance is None:
             if kept.isEmpty:
                 return
-            if not IPresence.providedBy(self.bus):
-                raise ValueError(
-                    f"presence cannot be kept: {type(self.bus).__name__} does not know who is in "
-                    "a channel"
-                )
-            attendance = self.attendance = Attendance(self.bus, self.clock, kept, grace)
+            bus: Any = self.bus
+            checkKeeps(bus)
+            attendance = self.attendance = Attendance(bus, self.clock, kept, grace)
             self._countReaders()
         attendance.configure(kept, grace, list(fanout.readers))
 

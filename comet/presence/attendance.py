@@ -74,6 +74,18 @@ class Attendee:
         self.isLeaving = False
 
 
+def checkKeeps(bus: object) -> None:
+    """
+    Check that presence can be kept with a bus.
+
+    @raise ValueError: If it does not know who is in a channel.
+    """
+    if not IPresence.providedBy(bus):
+        raise ValueError(
+            f"presence cannot be kept: {type(bus).__name__} does not know who is in a channel"
+        )
+
+
 class Attendance:
     """
     Counts the readers of this node, and tells the bus.

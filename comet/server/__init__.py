@@ -27,6 +27,8 @@ The server that C{twistd comet} starts.
   - L{checks}: values that only the parts can judge which use them
   - L{interpreter}: the garbage collector and the threads of a serving process
   - L{makehub}: the hub and its rights, made of a configuration
+  - L{hubextras}: what a configuration adds to a hub: hooks, presence, events
+  - L{served}: the endpoints of a serving process, each with its factory
   - L{server}: hub and endpoints of a serving process
   - L{workers}: several processes on the same ports
   - L{commandline}: the options of C{twistd comet}, and what it is given

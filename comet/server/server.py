@@ -6,12 +6,10 @@ serving process.
 from __future__ import annotations
 
 from collections.abc import Callable, MutableMapping, Sequence
-from functools import cached_property
 from typing import Any, Final, TypeVar
 
-from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, DeferredList
-from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 from twisted.web.resource import IResource
 
@@ -23,16 +21,16 @@ from comet.hub.hub import Hub
 from comet.interfaces.access import IAccess
 from comet.interfaces.busabilities import IConfigurableBus
 from comet.interfaces.hooks import IHooks
-from comet.interfaces.memberbus import IPresence
-from comet.lean.reactor import LeanReactor, canBeLean
 from comet.logging.accesslog import AccessLog
+from comet.presence.attendance import checkKeeps
 from comet.reactor.clocks import steadyClock
-from comet.server.backend import makeSender, makeWebhooks
+from comet.server.backend import makeSender
 from comet.server.demo.pair import PairEndpoint
 from comet.server.demo.visitors import VisitorAccess
 from comet.server.demo.visits import Demo
 from comet.server.extension import addTransports, extend, findApplication
-from comet.server.listening import CannotStart, Serving, makeEndpoint
+from comet.server.hubextras import HubExtras
+from comet.server.listening import CannotStart
 from comet.server.logoutput import LogOutput
 from comet.server.makehub import (
     accessSettings,
@@ -43,20 +41,14 @@ from comet.server.makehub import (
 )
 from comet.server.reload import Loaded
 from comet.server.secretfiles import Secrets
+from comet.server.served import Served
 from comet.server.service import CometService
 from comet.server.wsgi import Visits, WSGILeaf, WSGIRoot
-from comet.settings.configuration import Configuration, ConfigurationError
-from comet.settings.options import CHAT
+from comet.settings.configuration import Configuration
 from comet.transports.channel import Transport
 from comet.transports.exchange import readForwarded
-from comet.transports.flashpolicy import FlashPolicyFactory
 from comet.transports.tcp import CometFactory
-from comet.web.metrics.scrape import MetricsTree
-from comet.web.resources import CometResource, NotFoundResource
-from comet.web.site import CometSite
-
-# How many bytes the body of a request for metrics may have: such requests have none.
-MAX_BODY: Final = 4096
+from comet.web.resources import CometResource
 
 # For how many seconds at least the threads of a WSGI application are waited for: those whose
 # clients were cut end at once.
@@ -102,7 +94,8 @@ class Server:
         """
         @param secrets: What the secret files hold.
 
-        @param inherited: For each endpoint of L{endpointsOf}, the descriptor of
+        @param inherited: For each endpoint of L{endpointsOf
+            <comet.server.served.endpointsOf>}, the descriptor of
             a socket that is already bound to it.  Empty if this process is to
             bind them itself.
 
@@ -114,11 +107,9 @@ class Server:
         self.configuration = configuration
         self._bounds = configuration.bounds
         self.reactor = reactor
-        self._sender = makeSender(configuration, secrets, reactor)
-        self._settings = accessSettings(configuration, secrets, reactor, sender=self._sender)
-        # The hooks of the application, and those that the hub was given.
-        self._ownHooks: IHooks | None = None
-        self._givenHooks: IHooks | None = None
+        sender = makeSender(configuration, secrets, reactor)
+        self._extras = HubExtras(configuration, sender)
+        self._settings = accessSettings(configuration, secrets, reactor, sender=sender)
         self._inherited = inherited
         self._hasDemo = configuration["demo"] and isFirst
         access = Access(settings=self._settings)
@@ -128,15 +119,9 @@ class Server:
         self._accesses: list[Access] = [access]
         self._hub = self._made = makeHub(configuration, reactor, access)
         self._origins = self._hub.origins
-        self._giveHooks()
-        # Whether the configuration names channels of which presence is kept.
-        self._keepsPresence = False
-        self._keepPresence()
-        # Whether the configuration names channels of which events are told.
-        self._tellsEvents = False
-        self._tellEvents()
+        self._extras.addTo(self._hub)
         self._accessOutput: LogOutput | None = None
-        self._site: CometSite | None = None
+        self._served: Served | None = None
         self._service: CometService | None = None
         self._comet: CometResource | None = None
         self._root: IResource | None = None
@@ -184,10 +169,7 @@ class Server:
         if self._comet is not None:
             raise RuntimeError("set server.hub before you use server.root and server.transports")
         self._hub = hub
-        self._givenHooks = None
-        self._giveHooks()
-        self._keepPresence()
-        self._tellEvents()
+        self._extras.addTo(hub)
 
     def useHooks(self, hooks: IHooks) -> None:
         """
@@ -195,8 +177,8 @@ class Server:
         about the channels whose tables in the configuration file say so.  With other
         tables, call L{Hub.useHooks<comet.hub.hooked.Hooked.useHooks>}.
         """
-        self._ownHooks = hooks
-        self._giveHooks()
+        self._extras.ownHooks = hooks
+        self._extras.giveHooks(self.hub)
 
     def _isBelievingVisitors(self) -> bool:
         """
@@ -210,65 +192,6 @@ class Server:
             or configuration["publish-rate"]
             or configuration["connections-per-client"]
         )
-
-    def _keepPresence(self) -> None:
-        """
-        Let the hub keep presence of the channels that the configuration names.
-
-        @raise ConfigurationError: If its bus does not know who is in a channel.
-        """
-        configuration = self.configuration
-        rules, grace = configuration.presenceRules, configuration["presence-grace"]
-        # An application may say itself of what presence is kept.
-        isDemo = configuration["demo"] and configuration["app"] is None
-        if isDemo and IPresence.providedBy(self.hub.bus):
-            rules = [*rules, (CHAT, True)]
-        if not (rules or self._keepsPresence):
-            return
-        self._keepsPresence = bool(rules)
-        try:
-            self.hub.keepPresence(rules, grace)
-        except ValueError as error:
-            raise ConfigurationError(str(error)) from None
-
-    def _tellEvents(self) -> None:
-        """
-        Let the hub tell of the channels that the configuration names, and send it to the
-        backend.
-
-        @raise ConfigurationError: If its bus cannot do that.
-        """
-        rules, grace = self.configuration.eventRules, self.configuration["presence-grace"]
-        if rules or self._tellsEvents:
-            # Otherwise the application may do it itself.
-            self._tellsEvents = bool(rules)
-            try:
-                self.hub.tellEvents(rules, grace)
-            except ValueError as error:
-                raise ConfigurationError(str(error)) from None
-        self._sendEvents()
-
-    def _sendEvents(self) -> None:
-        """
-        Send to the backend what is told, if it is to be sent.
-        """
-        if self.hub.events is not None:
-            sends = self.configuration.sendsEvents
-            self.hub.events.send((lambda: self._sender) if sends else None)
-
-    def _giveHooks(self) -> None:
-        """
-        Give the hub its hooks, unless the application has done it itself; and have it
-        count what the backend is asked.
-        """
-        hub, given = self.hub, self._givenHooks
-        if self._sender is not None:
-            self._sender.counts = hub.hookCounts
-        if hub.hooks is not given:
-            return
-        hooks = self._ownHooks or makeWebhooks(self.configuration, self._sender)
-        hub.useHooks(hooks, self.configuration.hookTables)
-        self._givenHooks = hooks
 
     @property
     def access(self) -> IAccess:
@@ -355,17 +278,15 @@ class Server:
         origins, proxies = makeOrigins(configuration), makeProxies(configuration)
         sender = makeSender(configuration, loaded.secrets, self.reactor)
         access = accessSettings(configuration, loaded.secrets, self.reactor, self._settings, sender)
-        if configuration.presenceRules and not IPresence.providedBy(self.hub.bus):
-            raise ConfigurationError(
-                f"presence cannot be kept: {type(self.hub.bus).__name__} does not know who is in "
-                "a channel"
-            )
+        if configuration.presenceRules:
+            checkKeeps(self.hub.bus)
         if configuration.eventRules:
             checkTells(self.hub.bus)
         self.reopenLogs()
         # From here on nothing of ours fails.
         self.configuration, self._settings = configuration, access
-        before, self._sender = self._sender, sender
+        extras = self._extras
+        before, extras.sender, extras.configuration = extras.sender, sender, configuration
         for each in self._accesses:
             try:
                 each.configure(access)
@@ -383,15 +304,12 @@ class Server:
         if hub is self._made:
             hub.configure(settings)
             hub.proxies = proxies
-        self._giveHooks()
-        self._keepPresence()
-        self._tellEvents()
+        extras.update(hub)
         if before is not None:
             before.stop()
         self._configureBus(configuration)
-        if self._site is not None:
-            limits = hub.settings.limits
-            self._site.setLimits(limits.maxBatchBytes, limits.maxMessage, limits.maxLineBytes)
+        if self._served is not None:
+            self._served.limitsChanged()
         if self._service is not None:
             self._service.configure(configuration["drain"], configuration["drain-notice"])
         for call in self._whenReloaded:
@@ -414,49 +332,6 @@ class Server:
         else:
             self._log.warn("to change what the bus holds, restart the server: it cannot change it")
 
-    def _served(self) -> list[Serving]:
-        """
-        Make the endpoints of L{endpointsOf}, in that order, each with its factory.
-        """
-        configuration, reactor = self.configuration, self.reactor
-        descriptions = endpointsOf(configuration)
-        if configuration["edge"] == "lean" and canBeLean(reactor):
-            reactor = LeanReactor(reactor)
-        sockets: Sequence[int | None] = self._inherited or [None] * len(descriptions)
-        return [
-            (makeEndpoint(reactor, description, socket), factory)
-            for description, factory, socket in zip(
-                descriptions, self._factories(), sockets, strict=True
-            )
-        ]
-
-    def _factories(self) -> list[IProtocolFactory]:
-        """
-        Return the factory of each endpoint of L{endpointsOf}.
-        """
-        limits = self.hub.settings.limits
-        self._site = site = CometSite(
-            self.root,
-            limits.maxBatchBytes,
-            limits.maxMessage,
-            limits.maxLineBytes,
-            idleTimeout=self.configuration["idle-timeout"],
-            reactor=self.reactor,
-        )
-        factories: list[IProtocolFactory] = [site] * len(self.configuration["listen"])
-        if self.configuration["tcp"] is not None:
-            factories.append(CometFactory(self.hub))
-        if self.configuration["flash-policy"] is not None:
-            factories.append(self._policy)
-        if self.configuration["metrics"] is not None:
-            tree = MetricsTree(self.hub, NotFoundResource(self.hub))
-            factories.append(CometSite(tree, MAX_BODY, reactor=self.reactor))
-        return factories
-
-    @cached_property
-    def _policy(self) -> FlashPolicyFactory:
-        return FlashPolicyFactory(self.hub)
-
     def makeService(
         self,
         kind: type[CometService],
@@ -475,8 +350,11 @@ class Server:
 
         def listens(service: CometService) -> None:
             # The application may have told the hub of which channels to tell.
-            self._sendEvents()
-            self._begin(service.ports)
+            self._extras.sendEvents(self.hub)
+            served.begin(service.ports)
+            if self._hasDemo:
+                # The endpoint of --tcp would not do: it may speak TLS, and need not be there.
+                Demo(self.hub, PairEndpoint(self.reactor, CometFactory(self.hub))).start()
             if self._wsgi is not None:
                 self._wsgi.leaf.pool.start()
             if isinstance(self._settings.tokens, TokenVerifier):
@@ -488,9 +366,10 @@ class Server:
         configuration = self.configuration
         if configuration["access-log"] is not None:
             self._openAccessLog(configuration["access-log"])
+        served = self._serve()
         self._service = service = kind(
             self.hub,
-            self._served(),
+            served.endpoints(self._inherited),
             configuration["drain"],
             listens,
             failed,
@@ -499,6 +378,10 @@ class Server:
             self._ended,
         )
         return service
+
+    def _serve(self) -> Served:
+        self._served = served = Served(self.configuration, self.hub, self.root, self.reactor)
+        return served
 
     def _openAccessLog(self, path: str) -> None:
         """
@@ -527,34 +410,11 @@ class Server:
         @param left: How long that may take, in seconds.  It may take L{ENDING} in any case.
         """
         ended: list[Deferred[Any]] = []
-        if self._sender is not None:
-            ended.append(self._sender.stop())
+        if self._extras.sender is not None:
+            ended.append(self._extras.sender.stop())
         if self._wsgi is not None:
             ended.append(self._wsgi.leaf.stop())
         both: Deferred[Any] = DeferredList(ended, consumeErrors=True)
         # A request of the application may never be answered.
         clock = steadyClock(self.reactor)
         return both.addTimeout(max(left, ENDING), clock, lambda result, timeout: None)
-
-    def _begin(self, ports: Sequence[IListeningPort]) -> None:
-        self._policy.ports = _numbersOf(ports[len(self.configuration["listen"]) :][:1])
-        if self._hasDemo:
-            # The endpoint of --tcp would not do: it may speak TLS, and need not be there.
-            Demo(self.hub, PairEndpoint(self.reactor, CometFactory(self.hub))).start()
-
-
-def endpointsOf(configuration: Configuration) -> list[str]:
-    """
-    Return the descriptions of all endpoints: those of C{listen}, then those of
-    C{tcp}, C{flash-policy} and C{metrics} if they are given.
-    """
-    others = [configuration[name] for name in ("tcp", "flash-policy", "metrics")]
-    return [*configuration["listen"], *(each for each in others if each is not None)]
-
-
-def _numbersOf(ports: Sequence[IListeningPort]) -> list[int]:
-    """
-    Return the numbers of the ports.  UNIX sockets have none.
-    """
-    hosts = [port.getHost() for port in ports]
-    return [host.port for host in hosts if isinstance(host, (IPv4Address, IPv6Address))]

@@ -200,14 +200,14 @@ class ServerTests(ServerCase):
         server = self.make()
         server.root.putChild(b"own", Resource())
         server.transports["own"] = StreamResource(server.hub)
-        site: Any = server._factories()[0]
+        site: Any = server._serve().factories()[0]
         self.assertIs(site.resource, server.root)
         self.assertIsNotNone(findRoutes(site))
         other = Resource()
         other.putChild(b"push", server.root)
         server.root = other
         self.assertIs(other.children[b"push"], server.comet)
-        site = server._factories()[0]
+        site = server._serve().factories()[0]
         self.assertIsNone(findRoutes(site))
         self.assertIn("own", server.transports)
 

@@ -16,7 +16,8 @@ from comet.model.log import Retention
 from comet.server import makehub
 from comet.server.makehub import accessSettings, makeHub
 from comet.server.secretfiles import Secrets
-from comet.server.server import Server, endpointsOf
+from comet.server.served import endpointsOf
+from comet.server.server import Server
 from comet.settings.configuration import Configuration, ConfigurationError
 from tests.access.case import identify
 from tests.test_tap import TapTestCase

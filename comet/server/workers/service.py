@@ -21,7 +21,7 @@ from comet.reactor.clocks import steadyClock
 from comet.server.listening import CannotStart, Ports, cannotStart, makeEndpoint
 from comet.server.reload import Loaded
 from comet.server.secretfiles import Secrets
-from comet.server.server import endpointsOf
+from comet.server.served import endpointsOf
 from comet.server.workers.process import Task, WorkerProcess, environmentFor
 from comet.settings.configuration import Configuration
 
