@@ -39,11 +39,21 @@ from comet.client.clientsteps import (
 )
 from comet.client.credential import Token
 from comet.client.failures import Closed
-from comet.client.received import Closing, Gap, Member, Message, Presence
+from comet.client.received import Closing, Gap, History, Member, Message, Presence
 from comet.client.requester import Timing
 from comet.client.standing import Since
 
-__all__ = ["Client", "Closing", "Gap", "Member", "Message", "Presence", "Subscription", "Timing"]
+__all__ = [
+    "Client",
+    "Closing",
+    "Gap",
+    "History",
+    "Member",
+    "Message",
+    "Presence",
+    "Subscription",
+    "Timing",
+]
 
 T = TypeVar("T")
 
@@ -105,6 +115,18 @@ class Client:
         Ask who is in a channel.
         """
         return await self._run(self._core.presence(channel))
+
+    async def history(self, channel: str, before: str, limit: int = 50) -> History:
+        """
+        Read the messages before a cursor.  See L{comet.client.blocking.Client.history}.
+        """
+        return await self._run(self._core.history(channel, before, limit))
+
+    async def call(self, method: str, data: Any = None) -> Any:
+        """
+        Call a method of the application's backend.  See L{comet.client.blocking.Client.call}.
+        """
+        return await self._run(self._core.call(method, data))
 
     def subscribe(
         self,

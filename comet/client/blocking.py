@@ -33,11 +33,21 @@ from comet.client.clientreading import Reading
 from comet.client.clientsteps import Ask, Read, Request, Sleep, Step, Steps, Texts, Upgrade
 from comet.client.credential import Token
 from comet.client.failures import Closed
-from comet.client.received import Closing, Gap, Member, Message, Presence
+from comet.client.received import Closing, Gap, History, Member, Message, Presence
 from comet.client.requester import Timing
 from comet.client.standing import Since
 
-__all__ = ["Client", "Closing", "Gap", "Member", "Message", "Presence", "Subscription", "Timing"]
+__all__ = [
+    "Client",
+    "Closing",
+    "Gap",
+    "History",
+    "Member",
+    "Message",
+    "Presence",
+    "Subscription",
+    "Timing",
+]
 
 T = TypeVar("T")
 
@@ -132,6 +142,29 @@ class Client:
         Ask who is in a channel.
         """
         return self._run(self._core.presence(channel))
+
+    def history(self, channel: str, before: str, limit: int = 50) -> History:
+        """
+        Read the messages before a cursor, for scrolling back.
+
+        @param before: A cursor, such as that of the oldest message that is shown.
+
+        @param limit: How many at most, up to 1,000.
+        """
+        return self._run(self._core.history(channel, before, limit))
+
+    def call(self, method: str, data: Any = None) -> Any:
+        """
+        Call a method of the application's backend, which the server asks by its hook.
+
+        A call that was sent is not repeated: L{Unanswered<comet.client.failures.Unanswered>} means
+        that it may have been made.
+
+        @param data: A value of JSON.
+
+        @return: What the method answers.
+        """
+        return self._run(self._core.call(method, data))
 
     def subscribe(
         self,

@@ -14,12 +14,22 @@ from comet.client.clientreading import Reading
 from comet.client.clientsteps import Steps
 from comet.client.credential import Credential, Token
 from comet.client.cursorfile import CursorFile
+from comet.client.failures import MAX_DEPTH
 from comet.client.links import TRANSPORTS
-from comet.client.received import Closing, Presence, readPresence
+from comet.client.received import (
+    Closing,
+    History,
+    Presence,
+    readHistory,
+    readObject,
+    readPresence,
+)
 from comet.client.requester import Requester, Timing
 from comet.client.serverurl import namesPath, parseServerURL
 from comet.client.standing import Since, Standing
+from comet.framing.strictjson import encode
 from comet.model.channels import parseChannel
+from comet.model.cursors import parseCursor
 
 # Less than the five minutes for which a server remembers a key.
 _MOST_PATIENCE = 270.0
@@ -117,6 +127,30 @@ class Core:
         url = self._requester.resource(f"presence/{namesPath([channel])}")
         body = yield from self._requester.persist("GET", url, {"Accept": "application/json"})
         return readPresence(body)
+
+    def history(self, channel: str, before: str, limit: int = 50) -> Steps[History]:
+        """
+        Read the messages before a cursor.
+        """
+        parseChannel(channel)
+        parseCursor(before)
+        asked = {"transport": "poll", "time": "1", "before": before, "limit": str(limit)}
+        url = self._requester.resource(f"channels/{namesPath([channel])}", asked)
+        headers = {"Accept": "application/json", "Cache-Control": "no-store"}
+        body = yield from self._requester.persist("GET", url, headers)
+        return readHistory(body)
+
+    def call(self, method: str, data: Any = None) -> Steps[Any]:
+        """
+        Call a method of the backend.
+
+        @return: What it answers.
+        """
+        parseChannel(method)
+        url = self._requester.resource(f"call/{namesPath([method])}")
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        body = yield from self._requester.once("POST", url, headers, encode(data, MAX_DEPTH))
+        return readObject(body).get("data")
 
     def subscribe(
         self,

@@ -12,7 +12,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from comet.client.failures import LONGEST_RETRY, MAX_DEPTH, BadAnswer
+from comet.client.failures import LONGEST_RETRY, MAX_DEPTH, BadAnswer, Ended
 from comet.errors import CometError
 from comet.framing.strictjson import decode
 from comet.model.cursors import Cursor, parseCursor
@@ -97,6 +97,23 @@ class Presence:
     anonymous: int
     members: tuple[Member, ...]
     more: bool = False
+
+
+@frozen
+class History:
+    """
+    Messages from before a cursor.
+
+    @ivar messages: In the order in which they were stored.
+
+    @ivar more: Whether the server holds older ones.
+
+    @ivar gap: Whether older ones are gone.
+    """
+
+    messages: tuple[Message, ...]
+    more: bool = False
+    gap: bool = False
 
 
 @frozen
@@ -204,6 +221,21 @@ def readPollBody(raw: bytes) -> Envelope:
             raise BadAnswer("a message in the body of a poll is not an object")
         messages.append((_cursor(each), _message(each)))
     return _standing(value, _cursor(value), tuple(messages), isBody=True)
+
+
+def readHistory(raw: bytes) -> History:
+    """
+    Read the answer that brings messages from before a cursor.
+
+    @raise BadAnswer: If it is none.
+
+    @raise Ended: If the server has closed the reader instead.
+    """
+    body = readPollBody(raw)
+    if body.close is not None:
+        raise Ended(body.close.code, body.close.message, ())
+    messages = tuple(message for _, message in body.messages)
+    return History(messages, body.more, bool(body.gap))
 
 
 def readPresence(raw: bytes) -> Presence:

@@ -151,6 +151,41 @@ class Requester:
                 raise self._given(error, wasSent)
             yield Sleep(again)
 
+    def once(
+        self, method: str, url: ServerURL, headers: Mapping[str, str], body: bytes
+    ) -> Steps[bytes]:
+        """
+        Make a request that may not be made twice.  Only while it is not sent it is repeated.
+
+        @return: The body of the answer, whose status is 2xx.
+
+        @raise Unsent: If it could not be sent in time.
+
+        @raise Unanswered: If it was sent, and may have had an effect.
+
+        @raise CometError: What the server answers.
+        """
+        over = self.now() + self.timing.patience
+        failures, isRenewed = 0, False
+        while True:
+            deadline = min(over, self.now() + self.timing.timeout)
+            try:
+                answer = yield from self._once(method, url, headers, body, deadline)
+            except Lost as lost:
+                delay = delayAfter(failures, self.random)
+                failures += 1
+                if lost.wasSent or self.now() + delay >= over:
+                    raise self._given(lost, lost.wasSent) from lost
+                yield Sleep(self.now() + delay)
+                continue
+            if 200 <= answer.status < 300:
+                return answer.body
+            error = readProblem(answer.status, answer.body, answer.retryAfter)
+            if isRenewed or not self.credential.isOver(error):
+                raise error
+            # Refused before it had an effect.
+            isRenewed = True
+
     def _given(self, error: CometError, wasSent: bool) -> CometError:
         if wasSent:
             return Unanswered(f"there was no answer in time: {error.detail}")

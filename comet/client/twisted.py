@@ -33,7 +33,7 @@ from comet.client.clientreading import Reading
 from comet.client.clientsteps import Ask, Read, Request, Sleep, Step, Steps, Upgrade
 from comet.client.credential import Token
 from comet.client.failures import Closed
-from comet.client.received import Closing, Gap, Member, Message, Presence
+from comet.client.received import Closing, Gap, History, Member, Message, Presence
 from comet.client.requester import Timing
 from comet.client.standing import Since
 from comet.client.twistedexchanges import Exchanges
@@ -49,7 +49,17 @@ if TYPE_CHECKING:
         """
 
 
-__all__ = ["Client", "Closing", "Gap", "Member", "Message", "Presence", "Subscription", "Timing"]
+__all__ = [
+    "Client",
+    "Closing",
+    "Gap",
+    "History",
+    "Member",
+    "Message",
+    "Presence",
+    "Subscription",
+    "Timing",
+]
 
 T = TypeVar("T")
 
@@ -128,6 +138,20 @@ class Client:
         Ask who is in a channel.
         """
         return self._run(self._core.presence(channel))
+
+    def history(self, channel: str, before: str, limit: int = 50) -> Deferred[History]:
+        """
+        Read the messages before a cursor.  See L{comet.client.blocking.Client.history}.
+        """
+        return self._run(self._core.history(channel, before, limit))
+
+    def call(self, method: str, data: Any = None) -> Deferred[Any]:
+        """
+        Call a method of the application's backend.  See L{comet.client.blocking.Client.call}.
+
+        @return: Fires with what it answers.
+        """
+        return self._run(self._core.call(method, data))
 
     def subscribe(
         self,

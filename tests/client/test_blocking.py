@@ -52,7 +52,7 @@ class _Client:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        for name in ("publish", "publishMany", "presence"):
+        for name in ("publish", "publishMany", "presence", "history", "call"):
             setattr(self, name, _Awaitable(getattr(client, name)))
 
     async def close(self) -> None:

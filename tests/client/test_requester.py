@@ -12,9 +12,17 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from comet.client.clientsteps import Request
 from comet.client.failures import BadAnswer, Refused, Silent, Unanswered, Unsent, Untrusted
-from comet.client.received import Message, Presence
+from comet.client.received import History, Message, Presence
 from comet.client.requester import Timing
-from comet.errors import BadChannel, BadMessage, Forbidden, KeyReused, Unauthorized, Unavailable
+from comet.errors import (
+    BadChannel,
+    BadCursor,
+    BadMessage,
+    Forbidden,
+    KeyReused,
+    Unauthorized,
+    Unavailable,
+)
 from comet.hub.hubsettings import Settings
 from tests.client.playing import Player, Reply, Script, away, cut, silent
 from tests.transports.case import KEY, HubTestCase
@@ -122,6 +130,71 @@ class PublishingTests(HubTestCase):
         presence = self.player.run(core.presence("room/a"))
         self.assertEqual(presence, Presence(presence.cursor, 0, 0, ()))
         self.assertRaises(BadChannel, self.player.run, core.presence("room/*"))
+
+    def test_history(self) -> None:
+        """
+        The messages before a cursor are read, and whether there are older ones.
+        """
+        core = self.player.core(key=KEY)
+        cursors = [self.player.run(core.publish("a", number)) for number in range(5)]
+        history = self.player.run(core.history("a", cursors[4], 2))
+        self.assertEqual([each.data for each in history.messages], [2, 3])
+        self.assertEqual([each.cursor for each in history.messages], cursors[2:4])
+        self.assertEqual((history.more, history.gap), (True, False))
+        history = self.player.run(core.history("a", cursors[2]))
+        self.assertEqual([each.data for each in history.messages], [0, 1])
+        self.assertEqual((history.more, history.gap), (False, False))
+        self.successResultOf(self.bus.forget("a"))
+        self.assertEqual(self.player.run(core.history("a", cursors[2])), History((), False, True))
+        self.assertRaises(BadChannel, self.player.run, core.history("a/*", cursors[2]))
+        self.assertRaises(BadCursor, self.player.run, core.history("a", "now"))
+
+
+class CallingTests(SynchronousTestCase):
+    """
+    Calls of the backend's methods.
+    """
+
+    def call(self, script: Script, **options: Any) -> Any:
+        """
+        Call a method.
+        """
+        return script.run(script.core(**options).call("rooms/list", {"page": 2}))
+
+    def test_called(self) -> None:
+        """
+        What the method answers is the result.
+        """
+        script = Script(answer(200, {"data": ["a"]}))
+        self.assertEqual(self.call(script), ["a"])
+        (asked,) = script.asked
+        assert isinstance(asked, Request)
+        self.assertEqual((asked.method, asked.url.target), ("POST", "/call/rooms/list"))
+        self.assertEqual(json.loads(asked.body), {"page": 2})
+
+    def test_notRepeated(self) -> None:
+        """
+        A call that was sent is not repeated; one that was not, is.
+        """
+        for reply in (cut(), silent(), Reply(200, {}, [b"{", cut()])):
+            script = Script(reply, answer(200, {"data": 1}))
+            self.assertRaises(Unanswered, self.call, script)
+            self.assertEqual(len(script.asked), 1)
+        script = Script(problem(503, "unavailable", "1"), answer(200, {"data": 1}))
+        self.assertRaises(Unavailable, self.call, script)
+        script = Script(away(), away(), answer(200, {"data": 1}))
+        self.assertEqual((self.call(script), len(script.slept)), (1, 2))
+        self.assertRaises(Unsent, self.call, Script(*[away()] * 99))
+
+    def test_newToken(self) -> None:
+        """
+        A call that was refused for its token is made once more, with another.
+        """
+        tokens = iter(["one", "two"])
+        script = Script(STORED, problem(401, "unauthorized"), answer(200, {"data": 1}))
+        core = script.core(token=lambda: next(tokens))
+        script.run(core.publish("a", 1))
+        self.assertEqual(script.run(core.call("list")), 1)
 
 
 class RequesterTests(SynchronousTestCase):
