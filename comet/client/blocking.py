@@ -75,7 +75,7 @@ class Client:
         @param url: The root of the server's site, or the path at which comet is mounted.
 
         @param token: A token, or a function that returns one.  It is called before the first
-            request, and when the server says that the last token has expired.
+            request, again before the token expires, and when the server says that it has.
 
         @param key: A publish key or admin key, instead of a token.
 

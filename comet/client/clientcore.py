@@ -5,6 +5,7 @@ A client without I/O: what the shells have in common.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from random import Random
 from typing import Any
@@ -50,6 +51,7 @@ class Core:
         parameters: Mapping[str, str] | None = None,
         timing: Timing | None = None,
         random: Random | None = None,
+        today: Callable[[], float] = time.time,
     ) -> None:
         """
         @param url: The root of the server's site, or the path at which comet is mounted.
@@ -65,6 +67,8 @@ class Core:
 
         @param parameters: Added to the query of every request.
 
+        @param today: The time of day, in seconds since 1970.
+
         @raise ValueError: If one of these is not allowed.
         """
         timing = timing or Timing()
@@ -79,7 +83,7 @@ class Core:
         self._transports = asked
         self._requester = Requester(
             parseServerURL(url),
-            Credential(token, key),
+            Credential(token, key, now, today),
             parameters or {},
             timing,
             now,

@@ -208,6 +208,9 @@ class Reading:
             self._openedAt = None
             try:
                 yield from self._follow(link)
+            except _Due:
+                # Come back at once, from where it stands: nothing is lost.
+                continue
             except CometError as error:
                 delay = self._lost(error)
                 self._tell(error, delay)
@@ -222,6 +225,8 @@ class Reading:
         timing, now = self._requester.timing, self._requester.now
         deadline = now() + timing.timeout
         yield from link.open(deadline)
+        credential = self._requester.credential
+        shown, dueAt = credential.word, credential.dueAt
         while True:
             envelopes = yield from link.receive(deadline)
             end = self._arrive(envelopes)
@@ -233,6 +238,11 @@ class Reading:
             if self._openedAt is not None:
                 # A proxy that holds back what it gets lets the first envelope through late.
                 deadline = now() + 2 * timing.heartbeat
+                if now() >= dueAt:
+                    # Heartbeats bring this about also where there are no messages.
+                    if (yield from credential.hasNext(shown)):
+                        raise _Due("there is another token to show")
+                    dueAt = credential.dueAt
 
     def _arrive(self, envelopes: Sequence[Envelope]) -> CometError | None:
         """
@@ -327,6 +337,12 @@ class Reading:
         _log.info("the subscription to %s is lost: %s; again in %.1f s", names, error.detail, delay)
         if self._onClose is not None:
             self._onClose(Closing(error.code, error.detail, delay))
+
+
+class _Due(ClientError):
+    """
+    There is another token to show, before the present one expires.
+    """
 
 
 class _ServerClosed(ClientError):

@@ -4,13 +4,20 @@ What a client shows of itself.
 
 from __future__ import annotations
 
+import logging
+import math
 import re
+import time
+from base64 import urlsafe_b64decode
 from collections.abc import Awaitable, Callable
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from comet.client.clientsteps import Ask, Steps
 from comet.client.failures import Ended
 from comet.errors import CometError, Unauthorized
+from comet.framing.strictjson import decode
+
+_log: Final = logging.getLogger("comet.client")
 
 #: A token, or a function that returns one or an awaitable of one.
 Token: TypeAlias = "str | Callable[[], str | Awaitable[str]]"
@@ -18,17 +25,40 @@ Token: TypeAlias = "str | Callable[[], str | Awaitable[str]]"
 # What can follow "Bearer " in a header: printable ASCII characters without spaces.
 _WORD: Final = re.compile(r"[!-~]+")
 
+# A token as a JWT.  The client reads its claims, and does not verify them: the server does.
+_JWT: Final = re.compile(r"ey[\w-]+\.(ey[\w-]+)\.[\w-]+", re.ASCII)
+_MOST_DEPTH: Final = 64
+
+# Seconds: the least life of a token that does not tell when it began, and after how long the
+# function is asked again that gave no other token.
+_UNKNOWN: Final = 30.0
+_AGAIN: Final = 30.0
+
+# The share of its time after which a token is replaced.
+_SHARE: Final = 0.8
+
 
 class Credential:
     """
     A key, a token, or a function that gives tokens.
 
-    The function is called before the first request, and again after the server has refused a token
-    that it took before, or has ended a reader with C{expired}.
+    The function is called before the first request, and again before the token expires, after the
+    server has refused a token that it took before, and after it has ended a reader with
+    C{expired}.
     """
 
-    def __init__(self, token: Token | None = None, key: str | None = None) -> None:
+    def __init__(
+        self,
+        token: Token | None = None,
+        key: str | None = None,
+        now: Callable[[], float] = time.monotonic,
+        today: Callable[[], float] = time.time,
+    ) -> None:
         """
+        @param now: A clock that goes on steadily, in seconds.
+
+        @param today: The time of day, in seconds since 1970.
+
         @raise ValueError: If both are given, or one has characters that none can have.
         """
         if token is not None and key is not None:
@@ -37,6 +67,24 @@ class Credential:
         self._give = None if shown is None or isinstance(shown, str) else shown
         self._word = _checkWord(shown) if isinstance(shown, str) else None
         self._wasTaken = False
+        self._now = now
+        self._today = today
+        # When to ask for another token, by the steady clock.
+        self._dueAt = math.inf
+
+    @property
+    def word(self) -> str | None:
+        """
+        What is shown at present.
+        """
+        return self._word
+
+    @property
+    def dueAt(self) -> float:
+        """
+        When the token is to be replaced, by the steady clock; infinite if it need not be.
+        """
+        return self._dueAt
 
     def headers(self) -> Steps[dict[str, str]]:
         """
@@ -46,11 +94,37 @@ class Credential:
         """
         # Another thread may find meanwhile that it is over.
         word = self._word
-        if word is None and self._give is not None:
-            given = yield Ask(self._give)
-            word = self._word = _checkWord(given)
-            self._wasTaken = False
+        if self._give is not None and (word is None or self._now() >= self._dueAt):
+            word = yield from self._renew(self._give, word)
         return {} if word is None else {"Authorization": f"Bearer {word}"}
+
+    def hasNext(self, shown: str | None) -> Steps[bool]:
+        """
+        Ask for another token if that is due.
+
+        @param shown: The token of a connection that is open.
+
+        @return: Whether there is another one.
+        """
+        if self._give is not None and self._word == shown and self._now() >= self._dueAt:
+            yield from self._renew(self._give, shown)
+        return self._word is not None and self._word != shown
+
+    def _renew(self, give: Callable[[], Any], former: str | None) -> Steps[str]:
+        # Other threads go on with the former token meanwhile.
+        self._dueAt = self._now() + _AGAIN
+        try:
+            word = _checkWord((yield Ask(give)))
+        except Exception as error:
+            if former is None:
+                raise
+            # It may be good for a while.  Its text is not logged.
+            _log.warning("there is no new token yet: %s", type(error).__name__)
+            return former
+        if word != former:
+            self._word, self._wasTaken = word, False
+            self._dueAt = self._now() + timeLeft(word, self._today())
+        return word
 
     def taken(self) -> None:
         """
@@ -69,6 +143,37 @@ class Credential:
             return False
         self._word = None
         return True
+
+
+def timeLeft(token: str, today: float) -> float:
+    """
+    Choose when a token is replaced: after four fifths of the time that is left.  The clock of this
+    machine may be wrong, so that time is at most the token's life, both ends of which are the
+    server's, and at least a fifth of it.
+
+    @param today: The time of day, in seconds since 1970.
+
+    @return: In seconds; infinite if the token does not tell when it expires.
+    """
+    found = _JWT.fullmatch(token)
+    if found is None:
+        return math.inf
+    try:
+        claims: Any = decode(urlsafe_b64decode(found[1] + "=" * (-len(found[1]) % 4)), _MOST_DEPTH)
+    except (CometError, ValueError):
+        return math.inf
+    ends, began = (_number(claims, name) for name in ("exp", "iat"))
+    if ends is None:
+        return math.inf
+    left = ends - today
+    life = max(left, _UNKNOWN) if began is None else max(ends - began, 0.0)
+    return _SHARE * max(life / 5, min(life, left))
+
+
+def _number(claims: Any, name: str) -> float | None:
+    value = claims.get(name) if isinstance(claims, dict) else None
+    isNumber = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return float(value) if isNumber else None  # type: ignore[arg-type]
 
 
 def _checkWord(word: object) -> str:

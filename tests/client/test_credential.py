@@ -1,0 +1,183 @@
+"""
+Tests of L{comet.client.credential}: tokens that are replaced before they expire.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from base64 import urlsafe_b64encode
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from comet.client.credential import Credential, timeLeft
+from comet.client.failures import Ended
+from comet.client.received import Message
+from tests.client.playing import Reply, Script, silent
+
+TODAY = 1_700_000_000.0
+
+
+def token(**claims: Any) -> str:
+    """
+    Make what looks like a token.
+    """
+    head, body = (
+        urlsafe_b64encode(json.dumps(each).encode()).rstrip(b"=").decode()
+        for each in ({"alg": "none"}, claims)
+    )
+    return f"{head}.{body}.sig"
+
+
+class TimeLeftTests(SynchronousTestCase):
+    """
+    L{timeLeft}.
+    """
+
+    def test_shares(self) -> None:
+        """
+        It is four fifths of what is left, and not more than that of the token's life, nor less than
+        a fifth of that, where the clock here is wrong.
+        """
+        for began, ends, expected in (
+            (0, 100, 80),
+            (-50, 50, 40),
+            (-99, 1, 16),
+            (-500, -400, 16),
+            (500, 600, 80),
+            (None, 100, 80),
+            (None, 1, 4.8),
+            (None, -100, 4.8),
+            (50, 0, 0),
+        ):
+            claims = {"exp": TODAY + ends}
+            if began is not None:
+                claims["iat"] = TODAY + began
+            self.assertAlmostEqual(timeLeft(token(**claims), TODAY), expected)
+
+    def test_untold(self) -> None:
+        """
+        What does not tell when it expires is not replaced.
+        """
+        for word in (
+            "key",
+            token(),
+            token(exp="7"),
+            token(exp=True),
+            token(exp=None),
+            "ey.ey.x",
+            "eyJ.ey!.x",
+            f"eyJ.ey{'x' * 99}.x",
+        ):
+            self.assertEqual(timeLeft(word, TODAY), math.inf)
+
+
+class RenewedTests(SynchronousTestCase):
+    """
+    The function is asked in time.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make tokens that live for 100 s.
+        """
+        self.script = Script()
+        self.given: list[Any] = []
+
+    def give(self) -> str:
+        """
+        Give a token.
+        """
+        if self.given and isinstance(self.given[0], Exception):
+            raise self.given.pop(0)
+        if self.given:
+            return str(self.given.pop(0))
+        today = TODAY + self.script.now
+        return token(iat=today, exp=today + 100, number=len(self.script.asked))
+
+    def today(self) -> float:
+        """
+        Return the time of day.
+        """
+        return TODAY + self.script.now
+
+    def shown(self, credential: Credential) -> str:
+        """
+        Return what a request shows.
+        """
+        return self.script.run(credential.headers())["Authorization"]
+
+    def test_requests(self) -> None:
+        """
+        A request asks for another token once four fifths of its life are over.  While there is none
+        the former one is shown, and the function is asked again after 30 s.
+        """
+        credential = Credential(self.give, None, self.script.seconds, self.today)
+        first = self.shown(credential)
+        self.script.now += 79
+        self.assertEqual(self.shown(credential), first)
+        self.script.now += 2
+        self.given = [KeyError("no"), KeyError("not asked again so soon")]
+        for _ in range(2):
+            self.assertEqual(self.shown(credential), first)
+        self.script.now += 30
+        self.given = ["third"]
+        self.assertEqual(self.shown(credential), "Bearer third")
+        self.script.now += 1e6
+        self.assertEqual(self.shown(credential), "Bearer third")
+
+    def test_same(self) -> None:
+        """
+        If the function gives the same token again, it is asked again after 30 s.
+        """
+        same = self.give()
+        self.given = [same] * 3
+        credential = Credential(self.give, None, self.script.seconds, self.today)
+        for left in (2, 1, 1, 0):
+            self.shown(credential)
+            self.assertEqual(len(self.given), left)
+            self.script.now += 81 if left == 2 else 15.1
+
+    def test_stream(self) -> None:
+        """
+        A stream that is open comes back with the next token, at once and untold, and goes on where
+        it was.
+        """
+
+        def text(number: int) -> bytes:
+            return b'{"channel":"a","cursor":"k3f9a2-%d","data":%d}\n' % (number, number)
+
+        script = self.script = Script(
+            Reply(101, {}, [b'{"cursor":"k3f9a2-7"}', text(8), text(9), text(10)]),
+            Reply(101, {}, [b'{"cursor":"k3f9a2-9"}', text(10), silent()]),
+        )
+        told: list[Any] = []
+        core = script.core(token=self.give, today=self.today)
+        reading = core.subscribe("a", onClose=told.append)
+        found = []
+        for _ in range(3):
+            item = script.next(reading)
+            assert isinstance(item, Message)
+            found.append(item.data)
+            script.now += 50
+        self.assertEqual((found, told, script.slept), ([8, 9, 10], [], []))
+        first, second = script.asked
+        self.assertIn("since=k3f9a2-9", str(second.url))
+        self.assertNotEqual(first.headers["Authorization"], second.headers["Authorization"])
+
+    def test_other(self) -> None:
+        """
+        A connection is told of a token that another one has asked for.
+        """
+        credential = Credential(self.give, None, self.script.seconds, self.today)
+        self.shown(credential)
+        former = credential.word
+        self.assertFalse(self.script.run(credential.hasNext(former)))
+        self.script.now += 90
+        self.given = ["other"]
+        self.shown(credential)
+        self.assertTrue(self.script.run(credential.hasNext(former)))
+        self.assertFalse(self.script.run(credential.hasNext("other")))
+        credential.taken()
+        self.assertTrue(credential.isOver(Ended("expired", "", ())))
