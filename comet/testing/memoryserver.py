@@ -11,20 +11,24 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 
 from comet.access.rights import Access
 from comet.client.batches import CONTENT_TYPE, batches
 from comet.client.cursorfile import CursorFile
-from comet.client.received import Closing, Presence, readPresence
+from comet.client.received import Closing, History, Presence, readEnvelope, readPresence
 from comet.client.standing import Since, Standing
 from comet.errors import Unavailable
+from comet.framing.envelope import encodeEnvelope
 from comet.framing.members import encodePage
 from comet.framing.publications import readBatch
 from comet.hub.hubsettings import Settings
 from comet.interfaces.access import IAccess
+from comet.model.channels import parseChannel
 from comet.model.clients import Client
+from comet.model.cursors import parseCursor
 from comet.model.messages import Message
+from comet.model.positions import HistoryPage
 from comet.model.presence import MOST_LISTED
 from comet.testing.memoryhub import MemoryHub
 from comet.testing.memoryreading import MemoryReading
@@ -200,6 +204,29 @@ class StandIn:
         hub, client = self.server.hub, self.client
         page = self.server.wait(lambda: hub.membersFor(client, channel, None, MOST_LISTED))
         return readPresence(encodePage(page))
+
+    def history(self, channel: str, before: str, limit: int) -> History:
+        """
+        Read the messages before a cursor.
+        """
+        hub, client = self.server.hub, self.client
+        parseCursor(before)
+
+        def read() -> Deferred[HistoryPage]:
+            hub.check(client, [parseChannel(channel)])
+            return hub.history(channel, before, limit)
+
+        page = self.server.wait(lambda: maybeDeferred(read))
+        envelopes = [readEnvelope(encodeEnvelope(each, time=True)) for each in page.messages]
+        messages = tuple(message for each in envelopes for _, message in each.messages)
+        return History(messages, page.more, page.isGap)
+
+    def call(self, method: str, data: Any) -> Any:
+        """
+        Call a method of the hooks that the test has given the hub.
+        """
+        hub, client = self.server.hub, self.client
+        return self.server.wait(lambda: hub.call(client, parseChannel(method), data)).get("data")
 
     def subscribe(
         self,

@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred, maybeDeferred, succeed
 
 from comet.client.batches import BATCH
 from comet.client.failures import Closed
-from comet.client.received import Closing, Gap, Message, Presence
+from comet.client.received import Closing, Gap, History, Message, Presence
 from comet.client.standing import Since
 from comet.testing.memoryreading import MemoryReading
 from comet.testing.memoryserver import MemoryServer, StandIn
@@ -48,6 +48,14 @@ class _StandIn:
     def _presence(self, channel: str) -> Presence:
         self._check()
         return self._core.presence(channel)
+
+    def _history(self, channel: str, before: str, limit: int) -> History:
+        self._check()
+        return self._core.history(channel, before, limit)
+
+    def _call(self, method: str, data: Any) -> Any:
+        self._check()
+        return self._core.call(method, data)
 
     def _check(self) -> None:
         if self._core.isClosed:
@@ -126,6 +134,18 @@ class BlockingStandIn(_StandIn):
         See L{comet.client.blocking.Client.presence}.
         """
         return self._presence(channel)
+
+    def history(self, channel: str, before: str, limit: int = 50) -> History:
+        """
+        See L{comet.client.blocking.Client.history}.
+        """
+        return self._history(channel, before, limit)
+
+    def call(self, method: str, data: Any = None) -> Any:
+        """
+        See L{comet.client.blocking.Client.call}.
+        """
+        return self._call(method, data)
 
     def subscribe(
         self,
@@ -227,6 +247,18 @@ class AsyncioStandIn(_StandIn):
         """
         return self._presence(channel)
 
+    async def history(self, channel: str, before: str, limit: int = 50) -> History:
+        """
+        See L{comet.client.asyncio.Client.history}.
+        """
+        return self._history(channel, before, limit)
+
+    async def call(self, method: str, data: Any = None) -> Any:
+        """
+        See L{comet.client.asyncio.Client.call}.
+        """
+        return self._call(method, data)
+
     def subscribe(
         self,
         names: str | Sequence[str],
@@ -326,6 +358,18 @@ class TwistedStandIn(_StandIn):
         See L{comet.client.twisted.Client.presence}.
         """
         return maybeDeferred(self._presence, channel)
+
+    def history(self, channel: str, before: str, limit: int = 50) -> Deferred[History]:
+        """
+        See L{comet.client.twisted.Client.history}.
+        """
+        return maybeDeferred(self._history, channel, before, limit)
+
+    def call(self, method: str, data: Any = None) -> Deferred[Any]:
+        """
+        See L{comet.client.twisted.Client.call}.
+        """
+        return maybeDeferred(self._call, method, data)
 
     def subscribe(
         self,

@@ -1,1 +1,1 @@
-The Python clients have ``history(channel, before, limit=50)``, which reads what was before a cursor, and ``call(method, data)``, which calls a method of the backend once.
+The Python clients have ``history(channel, before, limit=50)``, which reads what was before a cursor, and ``call(method, data)``, which calls a method of the backend once. The stand-ins of ``comet.testing`` have them, too.

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from comet.client import requester
-from comet.client.failures import ClientError, Lost, Untrusted
+from comet.client.failures import Lost, Untrusted
 from comet.client.links import TRANSPORTS
-from comet.errors import BadChannel, CometError, Unauthorized
+from comet.errors import BadChannel, Unauthorized
 from tests.client.samecontract import SameContract
 from tests.edge.tls import authority
 from tests.faults.proxy import Proxies
@@ -84,26 +84,6 @@ class ShellContract(SameContract):
             self.assertEqual((await client.presence(self.channel("a"))).count, 0)
             keyed = self.makeClient(self.urlOf(self.site.port), key=self.site.key)
             self.assertRegex(await keyed.publish("closed", 1), r"^\w+-\d+$")
-
-        return self.play(play())
-
-    def test_history(self: Any) -> Any:
-        """
-        What was before a message is read; a method that no backend answers is refused.
-        """
-
-        async def play() -> None:
-            client, channel = self.makeClient(self.urlOf(self.site.port)), self.channel("a")
-            cursors = [await client.publish(channel, number) for number in range(4)]
-            history = await client.history(channel, cursors[3], limit=2)
-            self.assertEqual([each.data for each in history.messages], [1, 2])
-            self.assertEqual((history.more, history.gap), (True, False))
-            try:
-                await client.call("list", 1)
-            except CometError as error:
-                self.assertNotIsInstance(error, ClientError)
-            else:
-                self.fail("it was answered")
 
         return self.play(play())
 

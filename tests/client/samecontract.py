@@ -11,7 +11,15 @@ from typing import Any
 
 from comet.client.failures import Closed
 from comet.client.received import Gap, Message
-from comet.errors import BadChannel, BadMessage, CometError, KeyReused, Unauthorized
+from comet.errors import (
+    BadChannel,
+    BadCursor,
+    BadMessage,
+    CometError,
+    KeyReused,
+    NotFound,
+    Unauthorized,
+)
 
 
 class SameContract:
@@ -101,6 +109,28 @@ class SameContract:
             subscription = client.subscribe(channel, since="earliest")
             self.assertEqual(await self.taken(subscription, 1), ["only"])
             await subscription.close()
+
+        return self.play(play())
+
+    def test_history(self: Any) -> Any:
+        """
+        What was before a message is read, with the right to; a method that nothing answers is
+        refused.
+        """
+
+        async def play() -> None:
+            client, channel = self.makeClient(""), self.channel("a")
+            cursors = [await client.publish(channel, number, event="e") for number in range(4)]
+            history = await client.history(channel, cursors[3], limit=2)
+            self.assertEqual(
+                [(each.channel, each.cursor, each.data, each.event) for each in history.messages],
+                [(channel, cursors[number], number, "e") for number in (1, 2)],
+            )
+            self.assertEqual((history.more, history.gap), (True, False))
+            await self.refused(Unauthorized, lambda: client.history("$events", cursors[3]))
+            await self.refused(BadChannel, lambda: client.history("open/*", cursors[3]))
+            await self.refused(BadCursor, lambda: client.history(channel, "now"))
+            await self.refused(NotFound, lambda: client.call("list", 1))
 
         return self.play(play())
 

@@ -90,7 +90,7 @@ class BlockingTests(_StandIns, SynchronousTestCase):
         The methods take the same.
         """
         clients = (forThreads.Client, BlockingStandIn)
-        self.assertSame(clients, "publish publishMany presence subscribe close")
+        self.assertSame(clients, "publish publishMany presence history call subscribe close")
         subscriptions = (forThreads.Subscription, BlockingSubscription)
         self.assertSame(subscriptions, "next close handled __next__ __iter__ __enter__")
 
@@ -189,7 +189,9 @@ class AsyncioTests(_StandIns, SynchronousTestCase):
         The methods take the same.
         """
         clients = (forAsyncio.Client, AsyncioStandIn)
-        self.assertSame(clients, "publish publishMany presence subscribe close __aenter__")
+        self.assertSame(
+            clients, "publish publishMany presence history call subscribe close __aenter__"
+        )
         subscriptions = (forAsyncio.Subscription, AsyncioSubscription)
         self.assertSame(subscriptions, "close handled __anext__ __aiter__ __aenter__")
 
@@ -243,7 +245,7 @@ class TwistedTests(_StandIns, SynchronousTestCase):
         The methods take the same.
         """
         clients = (forTwisted.Client, TwistedStandIn)
-        self.assertSame(clients, "publish publishMany presence subscribe close")
+        self.assertSame(clients, "publish publishMany presence history call subscribe close")
         subscriptions = (forTwisted.Subscription, TwistedSubscription)
         self.assertSame(subscriptions, "next close handled __anext__ __aiter__")
 
