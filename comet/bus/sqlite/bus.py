@@ -289,8 +289,8 @@ class SQLiteBus:
         job = partial(self._store.forget, channel, upTo, self._wallClock())
         return self._write(job).addCallback(forgotten)
 
-    def _write(self, do: Callable[[], Any]) -> Deferred[Any]:
-        job = WriteTask(do)
+    def _write(self, do: Callable[[], Any], isBeside: bool = False) -> Deferred[Any]:
+        job = WriteTask(do, isBeside)
         self._add(job)
         return job.done
 
@@ -530,7 +530,10 @@ class SQLiteBus:
         return page.addCallbacks(self._isRead, self._isNotRead)
 
     def _changeMembers(self, change: Callable[[], MembersSet]) -> Deferred[Sequence[Holding]]:
-        return self._write(change).addCallbacks(self._membersSet, self._membersNotSet)
+        # Members are in no publication, so these need not wait for each other.
+        return self._write(change, isBeside=True).addCallbacks(
+            self._membersSet, self._membersNotSet
+        )
 
     def _membersSet(self, done: MembersSet) -> Deferred[Sequence[Holding]]:
         self._graceTimer.nextAt(done.nextDue if self._isOpen else None)

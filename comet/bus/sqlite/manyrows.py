@@ -17,10 +17,11 @@ from typing import Any, Final, NamedTuple
 
 from comet.bus.sqlite.schema import IS_RESERVED
 
-# How many rows one statement inserts.  The connection keeps its compiled statements, so
-# there are few lengths; 64 rows have less than the 999 parameters that all versions of
-# SQLite take.
-_TOGETHER: Final = (64, 16, 4, 1)
+# How many rows one statement takes; what it has too many is filled with rows without
+# values.  The connection keeps its compiled statements, so there are few lengths.  All
+# versions of SQLite take 999 parameters.
+_TOGETHER: Final = (1, 2, 4, 8, 16, 32, 64, 128)
+_PARAMETERS: Final = 999
 
 # How many rows are fetched first, and how many times more next, if they are not enough.
 _FIRST: Final = 8
@@ -89,22 +90,25 @@ def executeTogether(
     connection: sqlite3.Connection, statement: str, rows: Sequence[Sequence[Any]]
 ) -> None:
     """
-    Execute a statement for some rows, many at a time.
+    Execute a statement for some rows, 128 at a time, or 64 where these are wide.
 
     @param statement: It has C{{places}} where the rows belong: each with a question mark
-        for each value.
+        for each value.  It does nothing for a row without values.
 
-    @param rows: The values of each, all as many: at most 15.
+    @param rows: The values of each, all as many: at most 15.  The first is never
+        L{None}.
     """
-    start = 0
-    for together in _TOGETHER:
-        while len(rows) - start >= together:
-            block = rows[start : start + together]
-            place = f"({', '.join('?' * len(block[0]))})"
-            places = ", ".join([place] * together)
-            values = [value for row in block for value in row]
-            connection.execute(statement.format(places=places), values)
-            start += together
+    if not rows:
+        return
+    width = len(rows[0])
+    place = f"({', '.join('?' * width)})"
+    lengths = [each for each in _TOGETHER if each * width <= _PARAMETERS]
+    for start in range(0, len(rows), lengths[-1]):
+        block = rows[start : start + lengths[-1]]
+        length = next(each for each in lengths if each >= len(block))
+        values = [value for row in block for value in row]
+        values += [None] * (length * width - len(values))
+        connection.execute(statement.format(places=", ".join([place] * length)), values)
 
 
 def insertMessages(connection: sqlite3.Connection, rows: Sequence[Sequence[Any]]) -> None:
@@ -113,7 +117,11 @@ def insertMessages(connection: sqlite3.Connection, rows: Sequence[Sequence[Any]]
 
     @param rows: The columns of each, in the order of the table.
     """
-    executeTogether(connection, "INSERT INTO messages VALUES {places}", rows)
+    executeTogether(
+        connection,
+        "INSERT INTO messages SELECT * FROM (VALUES {places}) WHERE column1 IS NOT NULL",
+        rows,
+    )
 
 
 def oldestMessages(connection: sqlite3.Connection, limit: int, channel: int) -> Iterator[HeldRow]:

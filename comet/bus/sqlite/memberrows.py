@@ -28,7 +28,8 @@ _LOAD: Final = (
     "FROM members ORDER BY number"
 )
 _SAVE: Final = (
-    "INSERT INTO members (channel, client, info, since, grace) VALUES {places} "
+    "INSERT INTO members (channel, client, info, since, grace) "
+    "SELECT * FROM (VALUES {places}) WHERE column1 IS NOT NULL "
     "ON CONFLICT (channel, client) DO UPDATE SET info = excluded.info, grace = excluded.grace"
 )
 # A comparison of pairs would look at every row for it: a join takes the index.

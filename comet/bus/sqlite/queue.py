@@ -57,12 +57,15 @@ class WriteTask:
     @ivar do: Does the write; called in the thread that writes.
 
     @ivar done: Fires with the result of C{do}, or fails with its exception.
+
+    @ivar isBeside: Whether it need not keep its place among publications.
     """
 
-    __slots__ = ("do", "done")
+    __slots__ = ("do", "done", "isBeside")
 
-    def __init__(self, do: Callable[[], Any]) -> None:
+    def __init__(self, do: Callable[[], Any], isBeside: bool = False) -> None:
         self.do = do
+        self.isBeside = isBeside
         self.done: Deferred[Any] = Deferred()
 
 
@@ -71,18 +74,24 @@ class WriteQueue:
     Bursts and write tasks, first come first served.  Bursts that follow one another are
     taken together.
 
+    Tasks that need not keep their place have a line of their own.  While both lines wait
+    they are served by turns: so a publication waits for one change of members at most,
+    however many clients come.
+
     @ivar size: How many bytes wait.
     """
 
     def __init__(self) -> None:
         self._waiting: deque[PublishBurst | WriteTask] = deque()
+        self._beside: deque[WriteTask] = deque()
+        self._wasBeside = False
         self.size = 0
 
     def __len__(self) -> int:
         """
         How many bursts and tasks wait.
         """
-        return len(self._waiting)
+        return len(self._waiting) + len(self._beside)
 
     @property
     def isFull(self) -> bool:
@@ -93,8 +102,11 @@ class WriteQueue:
 
     def add(self, item: PublishBurst | WriteTask) -> None:
         """
-        Add a burst or task at the end.
+        Add a burst or task at the end of its line.
         """
+        if isinstance(item, WriteTask) and item.isBeside:
+            self._beside.append(item)
+            return
         self._waiting.append(item)
         if isinstance(item, PublishBurst):
             self.size += item.size
@@ -104,6 +116,9 @@ class WriteQueue:
         Remove what is to be done next: a task, or all bursts that are to be
         committed together.  The queue must not be empty.
         """
+        self._wasBeside = bool(self._beside) and not (self._wasBeside and self._waiting)
+        if self._wasBeside:
+            return self._beside.popleft()
         first = self._waiting[0]
         if isinstance(first, WriteTask):
             self._waiting.popleft()

@@ -13,9 +13,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis.strategies import floats, integers, lists, tuples
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.bus.sqlite.manyrows import HeldRow, insertMessages, oldestMessages, walkMessages
+from comet.bus.sqlite.manyrows import (
+    HeldRow,
+    executeTogether,
+    insertMessages,
+    oldestMessages,
+    walkMessages,
+)
+from comet.bus.sqlite.memberstore import MemberStore
 from comet.bus.sqlite.schema import UPGRADES
 from comet.model.log import Retention
+from comet.model.presence import MOST_TOGETHER, Holding
 from tests.bus.sqlite.case import Carefree, StoreTestCase, publication
 
 
@@ -108,6 +116,40 @@ class StepTests(StoreTestCase):
         one, thousand = self.steps(Retention(messages=10**6), 200_000)
         self.assertLess(one, 20)
         self.assertLess(thousand - one, 30)
+
+    def test_fewWithMembers(self) -> None:
+        """
+        As many clients that join or leave at once as are taken together take hardly more
+        than one, so that a publication does not wait long behind them.
+        """
+        store = self.openStore(Retention(), 10**9, partial(sqlite3.connect, factory=_Counted))
+        members = MemberStore(store)
+        counts = []
+        for count, connections in ((1, 1), (1, 0), (MOST_TOGETHER, 1), (MOST_TOGETHER, 0)):
+            holdings = [Holding("c", f"{n}", connections, b"1", True) for n in range(count)]
+            _Counting.steps = 0
+            members.set(holdings, 0.0)
+            counts.append(_Counting.steps)
+        for few, many in zip(counts[:2], counts[2:], strict=True):
+            self.assertLess(few, 20)
+            self.assertLessEqual(many - few, 1)
+
+    def test_anyCount(self) -> None:
+        """
+        Rows of any number and width are inserted, each once and in order.
+        """
+        connection = sqlite3.connect(":memory:")
+        self.addCleanup(connection.close)
+        for width in (1, 7, 8, 15):
+            columns = ", ".join(f"c{number}" for number in range(width))
+            connection.execute(f"CREATE TABLE t{width} ({columns})")
+            insert = f"INSERT INTO t{width} SELECT * FROM (VALUES {{places}}) "
+            for count in (0, 1, 2, 5, 16, 17, 63, 65, 127, 128, 129, 300):
+                rows = [(number, *[None] * (width - 1)) for number in range(count)]
+                executeTogether(connection, f"{insert} WHERE column1 IS NOT NULL", rows)
+                found = connection.execute(f"SELECT * FROM t{width} ORDER BY rowid").fetchall()
+                self.assertEqual(found, rows)
+                connection.execute(f"DELETE FROM t{width}")
 
 
 class RowTests(SynchronousTestCase):
