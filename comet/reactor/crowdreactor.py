@@ -3,18 +3,21 @@ A reactor over C{epoll} that serves those who are there before those who come an
 
 Twisted's handles all events that it finds in one turn, in any order: of ten thousand
 clients that come at once it reads every request before it goes on, and one that was
-there waits behind them all.  This one takes clients that were never heard, clients that
-leave, and ports with new clients last, for a limited time: the system tells of the rest
-again in the next turn.  C{twistd comet} runs on it with Twisted's edge; the lean edge
-does the same for its own clients.
+there waits behind them all.  This one takes clients that were never heard, and clients
+that leave, behind all others and for a limited time; the rest waits for the next turns
+(L{comet.reactor.waitingevents}).  C{twistd comet} runs on it with Twisted's edge; the
+lean edge does the same for its own clients.
+
+What it needs of Twisted's reactor beside its interface is in L{USED}, and tests look
+whether it is there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from select import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLRDHUP
+from select import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, epoll
 from typing import Any, Final
-from weakref import WeakValueDictionary
+from weakref import ref
 
 from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.main import installReactor
@@ -22,18 +25,63 @@ from twisted.internet.tcp import Port, Server
 from twisted.python.log import callWithLogger
 
 from comet.reactor.turns import TURN
+from comet.reactor.waitingevents import WaitingEvents
+
+# The attributes of Twisted's reactor that are no part of its interface.
+USED: Final = ("_doReadOrWrite", "_poller", "_reads", "_selectables", "_writes")
 
 # How many events are taken from the epoll at once: more clients than that may wait for
 # another turn before one that is there.
 MAX_EVENTS: Final = 8192
 
-# For how many seconds of a turn those are handled that come and go.  Once requests have
-# taken a turn's time the others wait in L{Turns<comet.reactor.turns.Turns>}, which takes a tenth
-# of the time: so most of a crowd is asked for only once.
-CROWD: Final = 2 * TURN
+# For how many seconds of a turn those are handled that come and go.
+CROWD: Final = TURN
 
 # The events of a client that has left.
 _GONE: Final = EPOLLERR | EPOLLHUP | EPOLLRDHUP
+
+# A descriptor, its event, and what has the descriptor.
+_Event = tuple[int, int, Any]
+
+
+class CrowdPoller:
+    """
+    The C{epoll} of the reactor, in which the client's leaving is watched for wherever its
+    input is, and from which descriptors may be taken out.
+
+    @ivar waiting: The descriptors that are out of the C{epoll}.
+    """
+
+    def __init__(self, poller: epoll, reads: set[int], writes: set[int]) -> None:
+        """
+        @param reads: The descriptors that are watched for input.
+
+        @param writes: Those that are watched for room for output.
+        """
+        self._poller = poller
+        self._reads = reads
+        self._writes = writes
+        self.waiting = WaitingEvents(poller, self._wanted)
+        self.poll = poller.poll
+        self.fileno = poller.fileno
+        self.close = poller.close
+        self.unregister = self.waiting.unregister
+
+    def _wanted(self, fd: int) -> int:
+        events = EPOLLIN | EPOLLRDHUP if fd in self._reads else 0
+        return events | EPOLLOUT if fd in self._writes else events
+
+    def register(self, fd: int, events: int) -> None:
+        """
+        Watch a descriptor.
+        """
+        self._poller.register(fd, _orEnd(events))
+
+    def modify(self, fd: int, events: int) -> None:
+        """
+        Watch it for other events.
+        """
+        self.waiting.modify(fd, _orEnd(events))
 
 
 class CrowdEPollReactor(EPollReactor):
@@ -42,30 +90,11 @@ class CrowdEPollReactor(EPollReactor):
     """
 
     def __init__(self) -> None:
-        # The descriptors of accepted connections of which something was heard, and these
-        # connections: another one may get the same descriptor later.
-        self._heard: set[int] = set()
-        self._heardOf: WeakValueDictionary[int, Server] = WeakValueDictionary()
         super().__init__()
-
-    def _add(
-        self, xer: Any, primary: Any, other: Any, selectables: Any, event: int, antievent: int
-    ) -> None:
-        """
-        Watch a descriptor, and the client's leaving wherever its input is watched.
-        """
-        fd = xer.fileno()
-        if fd in self._heard and self._heardOf.get(fd) is not xer:
-            self._heard.discard(fd)
-        super()._add(xer, primary, other, selectables, _orEnd(event), _orEnd(antievent))
-
-    def _remove(
-        self, xer: Any, primary: Any, other: Any, selectables: Any, event: int, antievent: int
-    ) -> None:
-        """
-        Watch a descriptor no more for one kind of event.
-        """
-        super()._remove(xer, primary, other, selectables, _orEnd(event), _orEnd(antievent))
+        self._poller = CrowdPoller(self._poller, self._reads, self._writes)
+        # By descriptor: the accepted connection of which something was heard.  Another one
+        # may get the same descriptor later.
+        self._heard: dict[int, ref[Server]] = {}
 
     def doPoll(self, timeout: float | None) -> None:
         """
@@ -73,56 +102,75 @@ class CrowdEPollReactor(EPollReactor):
 
         @param timeout: For how many seconds to wait at most; L{None} for ever.
         """
+        waiting = self._poller.waiting
+        if waiting:
+            timeout = 0.0
         happened = self._poller.poll(-1 if timeout is None else timeout, MAX_EVENTS)
-        crowd = self._handleKnown(happened)
-        if crowd:
-            self._handleCrowd(crowd, self.seconds() + CROWD)
+        crowd, ports = self._handleKnown(happened)
+        if crowd or waiting:
+            self._handleCrowd(crowd)
+        # Last, since a new client may get a descriptor that was closed just now, and of
+        # which an event is still in a list; but in each turn, however large the crowd is.
+        for fd, event, port in ports:
+            if self._selectables.get(fd) is port:
+                self._handle(fd, event)
 
     doIteration = doPoll
 
-    def _handleKnown(self, happened: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    def _handleKnown(
+        self, happened: Sequence[tuple[int, int]]
+    ) -> tuple[list[_Event], list[_Event]]:
         """
-        Handle all events but those of a crowd.
+        Handle all events but those of a crowd, and of ports.
 
-        @return: Those of a crowd: of clients first, then of ports.
+        @return: Those of the crowd, and those of ports.
         """
-        selectables, heard, handle = self._selectables, self._heard, self._doReadOrWrite
-        crowd: list[tuple[int, int]] = []
-        ports: list[tuple[int, int]] = []
+        selectables, heard = self._selectables, self._heard
+        crowd: list[_Event] = []
+        ports: list[_Event] = []
         for fd, event in happened:
             selectable = selectables.get(fd)
             if selectable is None:
                 continue
-            if fd in heard and not event & _GONE:
-                callWithLogger(selectable, handle, selectable, fd, event)
-            elif isinstance(selectable, Server):
-                crowd.append((fd, event))
-            elif isinstance(selectable, Port):
-                # Last, since a new client may get a descriptor that was closed just now,
-                # and of which an event is still in the list.
-                ports.append((fd, event))
-            else:
-                callWithLogger(selectable, handle, selectable, fd, event)
-        return crowd + ports
-
-    def _handleCrowd(self, crowd: Sequence[tuple[int, int]], over: float) -> None:
-        """
-        Handle events until the time is over; the rest is dropped, as the system tells of
-        it again.
-
-        @param over: As C{seconds} tells it.
-        """
-        selectables, seconds = self._selectables, self.seconds
-        for fd, event in crowd:
-            selectable = selectables.get(fd)
-            if selectable is None:
-                continue
             if isinstance(selectable, Server):
-                self._heard.add(fd)
-                self._heardOf[fd] = selectable
-            callWithLogger(selectable, self._doReadOrWrite, selectable, fd, event)
+                known = heard.get(fd)
+                if known is None or known() is not selectable or event & _GONE:
+                    crowd.append((fd, event, selectable))
+                    continue
+            elif isinstance(selectable, Port):
+                ports.append((fd, event, selectable))
+                continue
+            self._handle(fd, event)
+        return crowd, ports
+
+    def _handleCrowd(self, crowd: Sequence[_Event]) -> None:
+        """
+        Handle events of those that come and go until the time is over; the rest waits.
+        """
+        selectables, seconds, waiting = self._selectables, self.seconds, self._poller.waiting
+        over = seconds() + CROWD
+        # Some may be closed by now, and their descriptors those of others.
+        events = ((fd, event) for fd, event, each in crowd if selectables.get(fd) is each)
+        if waiting:
+            waiting.add(events)
+            waiting.handle(self._handleOne, lambda: seconds() >= over)
+            return
+        for fd, event in events:
+            self._handleOne(fd, event)
             if seconds() >= over:
+                waiting.add(events)
                 break
+
+    def _handleOne(self, fd: int, event: int) -> None:
+        """
+        Handle an event of one of a crowd, which is known from now on.
+        """
+        self._heard[fd] = ref(self._selectables[fd])
+        self._handle(fd, event)
+
+    def _handle(self, fd: int, event: int) -> None:
+        selectable = self._selectables[fd]
+        callWithLogger(selectable, self._doReadOrWrite, selectable, fd, event)
 
 
 def _orEnd(events: int) -> int:

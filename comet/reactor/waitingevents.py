@@ -48,7 +48,7 @@ class WaitingEvents:
     The line of descriptors that are out of an C{epoll}, each with its event.
 
     The owner of the C{epoll} calls L{modify} and L{unregister} here, so that it need not
-    know which descriptors wait.
+    know which descriptors wait.  A descriptor is unregistered before it is closed.
 
     @ivar events: What waits, by descriptor; always the same table.
     """

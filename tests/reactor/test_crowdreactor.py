@@ -4,15 +4,18 @@ Tests of L{comet.reactor.crowdreactor}: who is served first, and how much is don
 
 from __future__ import annotations
 
+import ast
+import inspect
 import socket
 from typing import Any
 
+from twisted.internet import epollreactor
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.reactor.crowdreactor import CROWD, CrowdEPollReactor
+from comet.reactor.crowdreactor import CROWD, USED, CrowdEPollReactor
 
 
 class Noting(Protocol):
@@ -203,3 +206,146 @@ class CrowdEPollReactorTests(SynchronousTestCase):
         self.assertEqual(self.reactor._poller.poll(0), [])
         transport.resumeProducing()
         self.assertEqual(self.turn(), ["lost"])
+
+    def leave(self, count: int) -> None:
+        """
+        Let so many clients leave that were heard, of which the first is handled.
+        """
+        leaving = self.clients(count)
+        for each in leaving:
+            self.heard(each)
+        for each in leaving:
+            each.close()
+        self.cost = CROWD
+        self.assertEqual(self.turn(), ["lost"])
+
+    def test_toldOnce(self) -> None:
+        """
+        Of those that wait the system tells nothing more, and the reactor goes on without
+        being told.
+        """
+        self.leave(5)
+        told: list[int] = []
+        poll = self.reactor._poller.poll
+
+        def counting(timeout: float, most: int) -> Any:
+            # With nothing to wait for it would wait here.
+            self.assertEqual(timeout, 0)
+            found = poll(timeout, most)
+            told.append(len(found))
+            return found
+
+        self.reactor._poller.poll = counting
+        for _ in range(4):
+            self.noted = []
+            self.reactor.doPoll(None)
+            self.assertEqual(self.noted, ["lost"])
+        self.assertEqual(told, [0] * 4)
+
+    def test_acceptsBesideCrowd(self) -> None:
+        """
+        However many leave, new clients are accepted in each turn.
+        """
+        self.leave(5)
+        coming = socket.create_connection(self.port.socket.getsockname())
+        self.addCleanup(coming.close)
+        self.assertEqual(self.turn(), ["lost", "made"])
+
+    def waiting(self) -> tuple[list[socket.socket], list[Any]]:
+        """
+        Let three clients say their first words, of which the first is heard.
+
+        @return: The clients, and the transports of the server.
+        """
+        clients = self.clients(3)
+        for each in clients:
+            each.send(b"new")
+        self.cost = CROWD
+        self.assertEqual(self.turn(), ["new"])
+        return clients, [each.transport for each in self.made]
+
+    def test_pausedWhileWaiting(self) -> None:
+        """
+        A client that waits and is not to be read is not read, and is heard once it is to be
+        read again.
+        """
+        _, (_, paused, _) = self.waiting()
+        paused.pauseProducing()
+        self.assertEqual(self.turn(), ["new"])
+        self.assertEqual(self.turn(), [])
+        paused.resumeProducing()
+        self.assertEqual(self.turn(), ["new"])
+
+    def test_pausedAndWriting(self) -> None:
+        """
+        While a client waits that is not to be read, it may be written to; what it has sent
+        is heard later.
+        """
+        clients, (_, paused, _) = self.waiting()
+        paused.pauseProducing()
+        paused.write(b"answer")
+        self.assertEqual(self.turn(), ["new"])
+        self.assertEqual(self.turn(), [])
+        clients[1].settimeout(5)
+        self.assertEqual(clients[1].recv(99), b"answer")
+        paused.resumeProducing()
+        self.assertEqual(self.turn(), ["new"])
+
+    def test_closedWhileWaiting(self) -> None:
+        """
+        A connection that is closed while it waits is told of its end once, and another one
+        may have its descriptor.
+        """
+        _, (_, closed, _) = self.waiting()
+        again = socket.create_connection(self.port.socket.getsockname())
+        self.addCleanup(again.close)
+        again.send(b"again")
+        before = closed.fileno()
+        self.cost = 0.0
+        self.noted = []
+        closed.abortConnection()
+        self.reactor.runUntilCurrent()
+        self.assertEqual(self.noted, ["lost"])
+        self.assertEqual(self.turn(), ["new", "made"])
+        transport: Any = self.made[-1].transport
+        self.assertEqual(transport.fileno(), before)
+        self.assertEqual(self.turn(), ["again"])
+
+    def test_halfClosedWhileWaiting(self) -> None:
+        """
+        A client that ends its input while it waits is heard, and then its end.
+        """
+        clients, _ = self.waiting()
+        clients[1].shutdown(socket.SHUT_WR)
+        self.cost = 0.0
+        self.assertEqual(self.turn(), ["new", "new"])
+        self.assertEqual(self.turn(), ["lost"])
+        self.assertEqual(self.turn(), [])
+
+    def test_failingWhileWaiting(self) -> None:
+        """
+        A protocol that fails loses its connection, and the others are heard.
+        """
+        self.waiting()
+        self.cost = 0.0
+        self.patch(self.made[1], "dataReceived", lambda data: 1 // 0)
+        self.assertEqual(self.turn(), ["lost", "new"])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_usedNames(self) -> None:
+        """
+        Twisted's reactor has what this one needs of it, and asks no more of its C{epoll}
+        than there is.  This runs with the lowest release that is allowed, too.
+        """
+        plain: Any = epollreactor.EPollReactor()
+        self.addCleanup(plain._poller.close)
+        for name in USED:
+            self.assertTrue(hasattr(plain, name), name)
+        asked = set()
+        for node in ast.walk(ast.parse(inspect.getsource(epollreactor))):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute):
+                if node.value.attr == "_poller":
+                    asked.add(node.attr)
+        self.assertTrue(asked >= {"poll", "register", "modify", "unregister"}, asked)
+        for name in asked:
+            self.assertTrue(hasattr(self.reactor._poller, name), name)
