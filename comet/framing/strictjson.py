@@ -134,9 +134,12 @@ def encodeText(value: str) -> bytes:
     @raise BadMessage: If it has a lone surrogate.
     """
     try:
-        return _escape(encode_basestring(value).encode("utf-8"))
+        raw = value.encode("utf-8")
     except UnicodeEncodeError as error:
         raise _halfPair(error) from None
+    if not raw.translate(None, _PLAIN):
+        return b'"%b"' % raw
+    return _escape(encode_basestring(value).encode("utf-8"))
 
 
 def encodeRawText(raw: bytes) -> bytes:

@@ -55,7 +55,7 @@ TEN_CALLS: Final = {
 }
 
 # The most calls for a publication by a command of a WebSocket, without a reader.
-COMMAND_CALLS: Final = 93
+COMMAND_CALLS: Final = 92
 
 # The bytes of Linux's C{struct tcp_info} before C{tcpi_data_segs_in}.
 _BEFORE_SEGMENTS: Final = 152
