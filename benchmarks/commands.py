@@ -50,6 +50,8 @@ NAMES: Final = (
     "comettls",
     "cometnginx",
     "nchantls",
+    "cometredis",
+    "cometworkers",
 )
 TRANSPORTS: Final = (
     "websocket",

@@ -4,6 +4,7 @@ Servers under test, each in its own processes, and all on a core of their own.
 
 from __future__ import annotations
 
+import http.client
 import os
 import random
 import resource
@@ -96,6 +97,9 @@ class Peer:
     @ivar isBehind: Whether another server is in front of it: it listens itself on the second
         port, and is waited for.
 
+    @ivar ready: The path of a request that is answered with 200 once it serves, where it
+        listens long before.
+
     @ivar companion: Starts what the server needs and is not part of it, and returns
         options for the server, and what stops it.
     """
@@ -110,6 +114,7 @@ class Peer:
     isOfSet: bool = False
     isEncrypted: bool = False
     isBehind: bool = False
+    ready: str = ""
     companion: Callable[[], tuple[Mapping[str, str], Callable[[], None]]] = _alone
 
 
@@ -209,6 +214,34 @@ class Server:
         before: list[int] = []
         while before != (before := self.pids) or time.monotonic() < deadline - _PATIENCE + 0.2:
             time.sleep(0.1)
+        while self._peer.ready and not self._answers():
+            if time.monotonic() > deadline:
+                raise Broken(f"{self._peer.name} does not serve: {self.lastWords()}")
+            time.sleep(0.1)
+        # One of several workers may serve before the others do.
+        ticks = -1
+        while self._peer.ready and ticks != (ticks := self._ticks()):
+            time.sleep(0.5)
+
+    def _answers(self) -> bool:
+        link = http.client.HTTPConnection("127.0.0.1", self.place.port, timeout=1)
+        try:
+            link.request("GET", self._peer.ready)
+            return link.getresponse().status == http.client.OK
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            link.close()
+
+    def _ticks(self) -> int:
+        """
+        Return the processor time of all processes.
+        """
+        found = 0
+        for pid in self.pids:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            found += int(fields[11]) + int(fields[12])
+        return found
 
     def _ports(self) -> set[int]:
         isSecond = {reading.second for reading in self._peer.readings.values()}

@@ -235,4 +235,51 @@ _TLS: Final = Set(
     ),
 )
 
-SETS: Final[Mapping[str, Set]] = {each.name: each for each in (_GROWTH, _TLS)}
+
+# -- Workers
+
+
+def _workers(name: str, transport: str, readers: int, title: str) -> Case:
+    return Case(
+        name,
+        title,
+        "cpu",
+        readers=readers,
+        # On several connections, so that each worker has some of them.
+        publishers=8,
+        seconds=3.0,
+        peers=("cometredis", "cometworkers"),
+        transports=(transport,),
+    )
+
+
+_WORKERS: Final = Set(
+    "workers",
+    (
+        Series(
+            "One process and two workers",
+            "readers",
+            (
+                _workers("workers-sse", "sse", 1000, "1,000 readers of SSE"),
+                _workers("workers-websocket", "websocket", 1000, "1,000 readers by WebSocket"),
+                _workers("workers-5000", "sse", 5000, "5,000 readers of SSE"),
+            ),
+            ("cpu", "message", "memory", "uneven", "p50", "p99"),
+        ),
+    ),
+    3,
+    (
+        *(
+            Bound(
+                "cpu", (f"workers-{name}", "cometworkers"), (f"workers-{name}", "cometredis"), 1.15
+            )
+            for name in ("sse", "websocket", "5000")
+        ),
+        *(
+            Bound("uneven", (f"workers-{name}", "cometworkers"), None, 20)
+            for name in ("sse", "websocket", "5000")
+        ),
+    ),
+)
+
+SETS: Final[Mapping[str, Set]] = {each.name: each for each in (_GROWTH, _TLS, _WORKERS)}

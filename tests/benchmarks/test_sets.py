@@ -211,6 +211,20 @@ class MeasureTests(TestCase):
             self.assertEqual(result["readers"], case.readers)
             self.assertGreater(FIGURES[case.figure].of(result) or 0, 0, name)
 
+    def test_workers(self) -> None:
+        """
+        Two workers have readers and publishers each, nothing is lost, and how the readers
+        are shared is told.
+        """
+        case = CASES["workers-sse"].withReaders(300)
+        for peer, count in (("cometredis", 1), ("cometworkers", 2)):
+            result = measure(Run(0, case, "sse", findPeer(peer)), buildLoad(), {}, 0.2)
+            self.assertEqual(faults(result), {}, f"{peer}: {result.get('firstFault')}")
+            self.assertEqual(result["deliveries"], 300 * result["messages"])
+            self.assertEqual(result["processes"], count)
+        self.assertLessEqual(result["shareLeast"] + result["shareMost"], 310)
+        self.assertGreater(FIGURES["uneven"].of(result) or 0, -0.001)
+
     def test_encrypted(self) -> None:
         """
         The readers of comet speak TLS with it and with nginx in front, and nothing is
