@@ -89,6 +89,10 @@ class Group:
     @ivar flushed: The last message that the group was given; or, before the
         first one, the fan-out's cursor when the group was made.
 
+    @ivar since: The first cursor from which on every message of its names was heard,
+        unless the fan-out was interrupted: where the first reader of this epoch stood
+        that had read the log.  L{None} before that.
+
     @ivar wroteAt: When that was, in seconds of the reactor's clock.
 
     @ivar failure: Why the bus cannot let its names be heard, or L{None}.
@@ -113,6 +117,7 @@ class Group:
         "key",
         "members",
         "names",
+        "since",
         "size",
         "timerSlot",
         "wroteAt",
@@ -135,6 +140,7 @@ class Group:
         # Messages that were flushed before there was this group may have been
         # of its names.
         self.flushed = ticking.cursor
+        self.since: Cursor | None = None
         self.wroteAt = 0.0
         self.failure: Failure | None = None
         self.timerSlot = NOT_SET
@@ -163,6 +169,10 @@ class Group:
         Make a member live that has read to the end of the log.
         """
         self._ahead[reader] = None
+        stands, since = reader.progress.cursor, self.since
+        if since is None or since.epoch != stands.epoch:
+            # The names were heard before the log was read.
+            self.since = stands
 
     def joinAtCursor(self, reader: Member) -> None:
         """

@@ -13,8 +13,8 @@ read from C{now} on.  For these the answer is known.
 
 A caller keeps a join point for each set of names in each shape that its clients
 ask for.  The join point opens each reader: in the ordinary way at first, and
-learns from that which group it is.  It lets a reader join at once only if the
-reader can miss nothing and get nothing twice:
+learns from that which group it is, also where the bus answers later.  It lets a reader
+join at once only if the reader can miss nothing and get nothing twice:
 
   - The group is not retired, so its names have been heard ever since.
 
@@ -22,8 +22,8 @@ reader can miss nothing and get nothing twice:
     message after it, so what came since then was for others.  On a server with many
     channels most polls come back with such a cursor.  No message may have been missed
     since (C{isContinuous}, C{heardFrom}); and the cursor is not older than the one at
-    which the join point learned of the group.  An older message may have been stored
-    before its name was heard, though it lies behind the fan-out's cursor.
+    which the first reader of the group had read the log.  An older message may have been
+    stored before its name was heard, though it lies behind the fan-out's cursor.
 
   - From I{now}: the bus tells its log end at once, as a bus does that keeps the
     log in this process.  The group was given no message after that end.
@@ -53,15 +53,13 @@ class JoinPoint:
     @ivar names: The names, each once.
     """
 
-    __slots__ = ("_group", "_knowsEnd", "_since", "names")
+    __slots__ = ("_group", "_knowsEnd", "names")
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self.names = names
         # A join point may be cached for long: it keeps no group that the registry
         # has forgotten.
         self._group: ref[Group] | None = None
-        # The first cursor from which on no message of the names is missed.
-        self._since = Cursor("", 0)
         # Whether the bus tells its log end at once.
         self._knowsEnd = False
 
@@ -74,8 +72,10 @@ class JoinPoint:
         if group is None or group.isRetired:
             return None
         if type(startPosition) is At:
-            cursor, since, known = fanout.cursor, self._since, startPosition.cursor
-            if not (known.epoch == cursor.epoch == since.epoch and fanout.isContinuous):
+            cursor, since, known = fanout.cursor, group.since, startPosition.cursor
+            if since is None or not (
+                known.epoch == cursor.epoch == since.epoch and fanout.isContinuous
+            ):
                 return None
             position, flushed = known.position, group.flushed
             if position < since.position or position < fanout.heardFrom:
@@ -126,14 +126,11 @@ class JoinPoint:
 
     def learn(self, reader: Reader, startPosition: StartPosition) -> None:
         """
-        Note the group of a reader that was just opened in the ordinary way, if
-        it is live.
+        Note the group of a reader that was just opened in the ordinary way.
         """
+        if reader.isListening:
+            group = reader.fanout.registry.known(reader, self.names)
+            self._group = None if group is None else ref(group)
         if reader.state is State.LIVE and reader.progress.names == self.names:
-            stands, known = reader.progress.cursor, self._group
-            group = None if known is None else known()
-            if reader.group is not group or stands.epoch != self._since.epoch:
-                self._group = None if reader.group is None else ref(reader.group)
-                self._since = stands
             # The reader did not wait for the bus.
             self._knowsEnd = self._knowsEnd or type(startPosition) is Now

@@ -111,6 +111,12 @@ class Registry:
             self._addNames(group)
         return group
 
+    def known(self, reader: Member, names: Sequence[str]) -> Group | None:
+        """
+        The group in which a reader would read these names, if there is one.
+        """
+        return self._groups.get((type(reader), reader.shape, tuple(sorted(names))))
+
     def _addNames(self, group: Group) -> None:
         new = []
         for name in group.names:

@@ -17,6 +17,8 @@ NAMES = (*CHANNELS, "c/*", "*", "**", "c/**", "d")
 PICK = st.integers(0, 15)
 CHANNEL = st.sampled_from(CHANNELS)
 SOME_NAMES = st.lists(st.sampled_from(NAMES), min_size=1, max_size=3, unique=True)
+# What many clients read at once: few sets of names, so that they meet.
+ALIKE = st.sampled_from((["a"], ["a"], ["a", "c/x"], ["c/*"], ["*", "c/x"], ["**"]))
 # What goes by over a slow bus, one after the other.
 STEPS = st.lists(
     st.sampled_from(

@@ -27,6 +27,7 @@ from comet.model.positions import At, Earliest, Last, Now, StartPosition, Unread
 from tests.fanout.doubles import ANYONE, AllAccess, TurnClock
 from tests.fanout.happenings import (
     ACTION,
+    ALIKE,
     BIG,
     CHANNEL,
     PICK,
@@ -164,18 +165,38 @@ class Promise(RuleBasedStateMachine):
         """
         self.players.append(Poll(self.world, self._beginnings(names, starts), limit, wait))
 
-    @rule(channel=CHANNEL, count=st.integers(1, 3), isPoll=st.booleans(), isNow=st.booleans())
-    def openAlike(self, channel: str, count: int, isPoll: bool, isNow: bool) -> None:
+    @rule(
+        names=ALIKE,
+        count=st.integers(1, 3),
+        isPoll=st.booleans(),
+        back=st.sampled_from([None, 0, 0, 1, 2, 5]),
+    )
+    def openAlike(self, names: list[str], count: int, isPoll: bool, back: int | None) -> None:
         """
-        Several clients ask for the same names from the log end on.
+        Several clients ask for the same names, from the log end on, or from where the
+        live ones stand or stood.
         """
         for _ in range(count):
             cursor = self.hub.fanout.cursor
-            startPositions = {channel: At(cursor) if cursor.epoch and not isNow else Now()}
+            start: StartPosition = Now()
+            if cursor.epoch and back is not None:
+                start = At(cursor._replace(position=max(cursor.position - back, 0)))
+            startPositions = dict.fromkeys(names, start)
             if isPoll:
                 self.players.append(Poll(self.world, startPositions, 2, 20.0))
             else:
                 self.players.append(Stream(self.world, startPositions, "", None))
+
+    @rule(names=ALIKE, channel=CHANNEL, isPoll=st.booleans(), back=st.integers(0, 5))
+    def followAlike(self, names: list[str], channel: str, isPoll: bool, back: int) -> None:
+        """
+        A client reads what another one has read, when nothing else is under way.
+        """
+        self.openAlike(names, 1, isPoll, None)
+        self.rest()
+        self.world.publish([[channel]])
+        self.rest()
+        self.openAlike(names, 1, isPoll, back)
 
     @rule(
         names=SOME_NAMES,
@@ -427,7 +448,7 @@ class PromiseTests(SynchronousTestCase):
         state.subscribe(names=["a"], script=[publishing("c/x")], starts=[("now", 0)])
         script = [_pause, adding("c/x"), blink]
         state.subscribe(names=["a"], script=script, starts=[("now", 0)])
-        state.openAlike(channel="a", count=1, isNow=False, isPoll=False)
+        state.openAlike(names=["a"], count=1, isPoll=False, back=0)
         state.publish(batches=[["a"], ["a"], ["a"]])
         # Everybody is asked what has not come.
         state.teardown()

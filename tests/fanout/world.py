@@ -16,9 +16,9 @@ from comet.fanout.joinpoint import JoinPoint
 from comet.hub.hub import Hub
 from comet.model.cursors import Cursor
 from comet.model.messages import Publication
-from comet.model.positions import Now, ResolvedStart, ResolvedStarts, StartPosition
+from comet.model.positions import At, Now, ResolvedStart, ResolvedStarts, StartPosition
 from tests.fanout.doubles import ANYONE
-from tests.fanout.oracle import Found
+from tests.fanout.oracle import Found, reaches
 from tests.fanout.slowbus import WatchedBus
 
 
@@ -131,8 +131,25 @@ class WatchedJoinPoint(JoinPoint):
                 if self._world.isExact:
                     ends.add(self._world.bus.end)
                 assert ends == {cursor}
+            else:
+                assert isinstance(startPosition, At)
+                self._checkNothingBetween(startPosition.cursor, cursor)
             # All that is stored after it is still to come, wherever it is held.
             starts = {name: ResolvedStart(cursor.position) for name in self.names}
             found = Found(ResolvedStarts(cursor, starts), frozenset())
             self._world.where[id(startPosition)] = found
         return cursor
+
+    def _checkNothingBetween(self, known: Cursor, cursor: Cursor) -> None:
+        """
+        What a reader passes over that begins elsewhere than it asked for is of other
+        names, whether it is held or was dropped since.
+        """
+        assert known.epoch == cursor.epoch
+        passed = [
+            position
+            for position, channel in self._world.bus.stored[known.epoch].items()
+            if known.position < position <= cursor.position
+            and any(reaches(name, channel) for name in self.names)
+        ]
+        assert not passed, f"{passed} of {self.names} were passed over"
