@@ -57,7 +57,7 @@ from comet.fanout.coalescing import QueryCoalescer, sizeOfReadResult, sizeOfReso
 from comet.fanout.delivery import Member
 from comet.fanout.encodingcache import EncodingCache
 from comet.fanout.groups import Group, Prepared
-from comet.fanout.readqueue import ReadQueue, costOf, costOfPart
+from comet.fanout.readqueue import IsGone, ReadQueue, costOf, costOfPart, never
 from comet.fanout.recall import Recall
 from comet.fanout.registry import Registry
 from comet.fanout.unsent import Unsent
@@ -422,6 +422,7 @@ class Fanout:
         startPositions: Mapping[str, StartPosition],
         asker: object,
         isListening: bool = False,
+        isGone: IsGone = never,
     ) -> Deferred[ResolvedStarts]:
         """
         See L{IMessageBus.resolve}.  Readers that ask the same while the bus has
@@ -432,15 +433,17 @@ class Fanout:
         @param isListening: Whether the reader hears the names.  If it does, an
             answer of a moment ago will do, since the reader hears everything
             that came after it.
+
+        @param isGone: Tells whether the reader is closed: then the bus need not be asked.
         """
         # Except for a cursor, a start position moves with the log.
         isKept = isListening and {type(each) for each in startPositions.values()} == {At}
         key = (isListening, *startPositions.items())
         ask = partial(self.bus.resolve, startPositions)
         cost = costOf(len(startPositions), 0, 0)
-        query = partial(self._reads.ask, key, asker, startPositions, cost, ask)
+        query = partial(self._reads.ask, key, asker, startPositions, cost, ask, isGone)
         size = sizeOfResolvedStarts if isKept else None
-        shared = self._sharedBy(key, asker, startPositions)
+        shared = self._sharedBy(key, asker, startPositions, isGone)
         return self._queries.ask(key, query, size, self._mayReuseStart, shared)
 
     @property
@@ -451,12 +454,12 @@ class Fanout:
         return self._reads.isAsking
 
     def _sharedBy(
-        self, key: Hashable, asker: object, names: Iterable[str]
+        self, key: Hashable, asker: object, names: Iterable[str], isGone: IsGone
     ) -> Callable[[], None] | None:
         """
         Return what is called if an equal question waits for its answer.
         """
-        return partial(self._reads.askedToo, key, asker, names) if self._reads else None
+        return partial(self._reads.askedToo, key, asker, names, isGone) if self._reads else None
 
     def _mayReuseStart(self, resolved: ResolvedStarts) -> bool:
         return resolved.end.epoch == self.bus.end.epoch
@@ -468,6 +471,7 @@ class Fanout:
         limit: int = READ_MESSAGES,
         maxBytes: int = READ_BYTES,
         isListening: bool = False,
+        isGone: IsGone = never,
     ) -> Deferred[ReadResult]:
         """
         Read the log.  Readers that ask the same while the bus has not answered
@@ -476,30 +480,46 @@ class Fanout:
         @param asker: As for L{resolve}.
 
         @param isListening: As for L{resolve}.
+
+        @param isGone: As for L{resolve}.
         """
         names = wanted.names
         key = (isListening, names, wanted.after, wanted.upTo, limit, maxBytes)
         ask = partial(self.bus.read, names, wanted.after, limit, maxBytes, wanted.upTo)
         cost = costOfPart(len(names), limit, maxBytes)
-        query = partial(self._reads.ask, key, asker, names, cost, ask)
+        query = partial(self._reads.ask, key, asker, names, cost, ask, isGone)
         size = sizeOfReadResult if isListening else None
-        shared = self._sharedBy(key, asker, names)
+        shared = self._sharedBy(key, asker, names, isGone)
         return self._queries.ask(key, query, size, self._mayReuseRead, shared)
 
     def history(
-        self, channel: str, asker: object, before: Cursor | None, limit: int, maxBytes: int
+        self,
+        channel: str,
+        asker: object,
+        before: Cursor | None,
+        limit: int,
+        maxBytes: int,
+        isGone: IsGone = never,
     ) -> Deferred[HistoryPage]:
         """
         See L{IMessageBus.history}.  Callers that ask the same while the bus has not
         answered share one answer.
 
         @param asker: As for L{resolve}.
+
+        @param isGone: As for L{resolve}.
         """
-        ask = partial(self._askBefore, channel, asker)
+        ask = partial(self._askBefore, channel, asker, isGone)
         return Recall(ask, limit, maxBytes).read(before)
 
     def _askBefore(
-        self, channel: str, asker: object, before: Cursor | None, limit: int, maxBytes: int
+        self,
+        channel: str,
+        asker: object,
+        isGone: IsGone,
+        before: Cursor | None,
+        limit: int,
+        maxBytes: int,
     ) -> Deferred[HistoryPage]:
         """
         Ask for a part of what was before a cursor.
@@ -507,8 +527,8 @@ class Fanout:
         key = ("history", channel, before, limit, maxBytes)
         ask = partial(self.bus.history, channel, before, limit, maxBytes)
         names, cost = (channel,), costOfPart(1, limit, maxBytes)
-        query = partial(self._reads.ask, key, asker, names, cost, ask)
-        return self._queries.ask(key, query, shared=self._sharedBy(key, asker, names))
+        query = partial(self._reads.ask, key, asker, names, cost, ask, isGone)
+        return self._queries.ask(key, query, shared=self._sharedBy(key, asker, names, isGone))
 
     def _mayReuseRead(self, result: ReadResult) -> bool:
         # A cached reply that makes no progress would make the reader retry for ever.

@@ -185,7 +185,7 @@ class PollReader(Reader, Generic[R]):
         self._isPart = isFirst and most > FIRST_BYTES
         if self._isPart:
             limit, most = min(limit, FIRST_MESSAGES), FIRST_BYTES
-        return self.fanout.read(wanted, self.asker, limit, most, self.isListening)
+        return self.fanout.read(wanted, self.asker, limit, most, self.isListening, self.isGone)
 
     def tell(self, step: Step) -> bool:
         """

@@ -171,6 +171,12 @@ class Reader:
         """
         return self if self.connection is None else self.connection
 
+    def isGone(self) -> bool:
+        """
+        Tell whether the reader is closed: what it has asked the bus is of no use then.
+        """
+        return self.state is State.CLOSED
+
     def given(self, what: Input) -> None:
         """
         Change to the state that follows.
@@ -249,17 +255,19 @@ class Reader:
     def _addNames(self, startPositions: Mapping[str, StartPosition]) -> Deferred[Any]:
         new = {n: b for n, b in startPositions.items() if n not in self.progress.names}
         if not self.isListening:
-            resolved = self.fanout.resolve(new, self.asker)
+            resolved = self.fanout.resolve(new, self.asker, isGone=self.isGone)
             return resolved.addCallback(self._resolved, new, None)
         registry = self.fanout.registry
         group = registry.group(self, (*self.progress.names, *new))
         # A member keeps the group from being retired in the meantime.
         registry.addMember(group)
         if registry.isHeard(group):
-            resolved = self.fanout.resolve(new, self.asker, True)
+            resolved = self.fanout.resolve(new, self.asker, True, self.isGone)
         else:
             heard = registry.listen(group)
-            resolved = heard.addCallback(lambda _: self.fanout.resolve(new, self.asker, True))
+            resolved = heard.addCallback(
+                lambda _: self.fanout.resolve(new, self.asker, True, self.isGone)
+            )
         return resolved.addCallbacks(
             self._resolved, self._notResolved, callbackArgs=(new, group), errbackArgs=(group,)
         )
@@ -273,7 +281,7 @@ class Reader:
             return (), False
         if resolved.end.epoch != self.fanout.end().epoch:
             # A new epoch has begun since, in which these positions mean nothing.
-            again = self.fanout.resolve(names, self.asker, self.isListening)
+            again = self.fanout.resolve(names, self.asker, self.isListening, self.isGone)
             return again.addCallbacks(
                 self._resolved, self._notResolved, callbackArgs=(names, group), errbackArgs=(group,)
             )
@@ -286,10 +294,10 @@ class Reader:
         # The client is told of a gap with what is read.
         return gap, isAtEnd and not gap
 
-    def _notResolved(self, failure: Failure, group: Group | None) -> Failure:
+    def _notResolved(self, failure: Failure, group: Group | None) -> Failure | _Resolved:
         if group is not None:
             self.fanout.registry.removeMember(self, group)
-        return failure
+        return ((), False) if self.isGone() else failure
 
     def _changeGroup(self, group: Group | None) -> None:
         """
@@ -402,7 +410,7 @@ class Reader:
             more than L{FIRST_MESSAGES} and about L{FIRST_BYTES}.
         """
         limit, most = (FIRST_MESSAGES, FIRST_BYTES) if isFirst else (READ_MESSAGES, READ_BYTES)
-        return self.fanout.read(wanted, self.asker, limit, most, self.isListening)
+        return self.fanout.read(wanted, self.asker, limit, most, self.isListening, self.isGone)
 
     def _wasRead(self, result: ReadResult, wanted: Wanted) -> None:
         goOn, more = True, False

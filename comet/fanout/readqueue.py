@@ -12,14 +12,15 @@ about channels do not wait behind them.
 
 Equal questions are asked once (L{comet.fanout.coalescing}).  While one waits, it waits in
 the line of each connection that has asked it, and is asked when its turn comes in the
-first of them.
+first of them.  If all that have asked it are gone by then, it is not asked: a client that
+asks and leaves, again and again, makes no work for the bus.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
@@ -50,6 +51,10 @@ _BYTES: Final = 64 * 1024
 _WIDE: Final = 4
 
 
+# Tells whether what has asked a question has no use for its answer any more.
+IsGone: TypeAlias = Callable[[], bool]
+
+
 def costOf(count: int, limit: int, maxBytes: int) -> int:
     """
     Estimate how much it takes to answer a question.
@@ -71,19 +76,35 @@ def costOfPart(count: int, limit: int, maxBytes: int) -> int:
     return costOf(count, min(limit, PART_MESSAGES), min(maxBytes, PART_BYTES))
 
 
+def never() -> bool:
+    """
+    Tell that what has asked is always there.
+    """
+    return False
+
+
 class _Question:
     """
     A question that waits.
 
     @ivar query: Asks it; L{None} once that was called.
 
+    @ivar askers: Tell, each of one that has asked it, whether that is gone.
+
     @ivar answered: Fires with the answer.
     """
 
-    __slots__ = ("answered", "cost", "key", "query")
+    __slots__ = ("answered", "askers", "cost", "key", "query")
 
-    def __init__(self, key: Hashable, query: Callable[[], Deferred[Any]], cost: int) -> None:
+    def __init__(
+        self,
+        key: Hashable,
+        query: Callable[[], Deferred[Any]],
+        cost: int,
+        isGone: IsGone,
+    ) -> None:
         self.key = key
+        self.askers = [isGone]
         self.query: Callable[[], Deferred[Any]] | None = query
         self.cost = cost
         self.answered: Deferred[Any] = Deferred()
@@ -197,6 +218,7 @@ class ReadQueue:
         names: Iterable[str],
         cost: int,
         query: Callable[[], Deferred[Any]],
+        isGone: IsGone = never,
     ) -> Deferred[Any]:
         """
         Ask the bus, now or when there is room.
@@ -211,7 +233,10 @@ class ReadQueue:
 
         @param query: Asks the bus.  Called at most once.
 
-        @return: Fires with the answer, or fails as C{query} does.
+        @param isGone: Tells whether the answer is of no use any more.
+
+        @return: Fires with the answer, or fails as C{query} does.  Fails with
+            L{Unavailable} if all that have asked are gone when its turn comes.
         """
         asked = None
         if not (self._waiting or self._narrow.asked or self._wide.asked):
@@ -227,17 +252,24 @@ class ReadQueue:
             return self._count(asked, line, cost)
         if not line.queue and line.hasRoom(cost):
             return self._count(_called(query), line, cost)
-        question = self._waiting[key] = _Question(key, query, cost)
+        question = self._waiting[key] = _Question(key, query, cost, isGone)
         line.queue.add(connection, question, cost)
         return question.answered
 
-    def askedToo(self, key: Hashable, connection: object, names: Iterable[str]) -> None:
+    def askedToo(
+        self,
+        key: Hashable,
+        connection: object,
+        names: Iterable[str],
+        isGone: IsGone = never,
+    ) -> None:
         """
         Another connection has an equal question: if it waits, let it wait in the line of
         that connection, too.
         """
         question = self._waiting.get(key)
         if question is not None:
+            question.askers.append(isGone)
             self._lineOf(names).queue.add(connection, question, question.cost)
 
     def _count(self, asked: Deferred[Any], line: _Line, cost: int) -> Deferred[Any]:
@@ -315,7 +347,12 @@ class ReadQueue:
             while queue and line.hasRoom(queue.nextCost()):
                 question = queue.take()
                 query = self._take(question)
-                if query is not None:
+                if query is None:
+                    # It was asked when its turn came in another line.
+                    pass
+                elif all(isGone() for isGone in question.askers):
+                    question.answered.errback(Failure(Unavailable("the client has left")))
+                else:
                     self._count(_called(query), line, question.cost).chainDeferred(
                         question.answered
                     )

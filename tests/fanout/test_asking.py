@@ -72,6 +72,25 @@ class AskingTests(HubTestCase):
             self.assertEqual(each.sink.lines[-1][3:], ["unavailable", 7.0])
             self.assertTrue(each.sink.isFinished)
 
+    def test_clientsThatLeaveAskNothing(self) -> None:
+        """
+        What a client has asked is not asked of the bus any more, if the client has left
+        when its turn comes.  Others are served, and nothing of it is left.
+        """
+        self.publish("a")
+        self.rest()
+        self.slow.asked.clear()
+        polls = [self.poll("a", begin=f"-{number}", wait=0.0)[1] for number in range(1, 400)]
+        begun = self.slow.asked["resolve"]
+        self.assertLess(begun, 40)
+        for reader in polls:
+            reader.ended()
+        waiter, _ = self.poll("a", begin="earliest", wait=0.0)
+        self.rest()
+        self.assertEqual(self.slow.asked["resolve"], begun + 1)
+        self.assertEqual([each.position for each, _ in waiter.outcome.messages], [1])
+        self.assertEqual(len(self.fanout.readers), 0)
+
     def test_readAheadOfTheFanout(self) -> None:
         """
         A reader that has read messages before the fan-out heard them does not

@@ -4,6 +4,8 @@ Tests for L{comet.fanout.readqueue}.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from hypothesis import HealthCheck, given, settings
 from hypothesis.strategies import integers, lists, sampled_from, tuples
 from twisted.internet.defer import Deferred, succeed
@@ -18,6 +20,7 @@ from comet.fanout.readqueue import (
     ReadQueue,
     costOf,
     costOfPart,
+    never,
 )
 from comet.reactor.timers import TimerWheel
 from comet.reactor.turns import SHARE, Turns
@@ -61,7 +64,12 @@ class ReadQueueTests(SynchronousTestCase):
         self.answers: dict[str, Deferred[str]] = {}
 
     def ask(
-        self, key: str, connection: object = "c", names: str = "a", cost: int = 1
+        self,
+        key: str,
+        connection: object = "c",
+        names: str = "a",
+        cost: int = 1,
+        isGone: Callable[[], bool] = never,
     ) -> Deferred[str]:
         """
         Ask something.
@@ -72,7 +80,7 @@ class ReadQueueTests(SynchronousTestCase):
             self.answers[key] = Deferred()
             return self.answers[key]
 
-        return self.queue.ask(key, connection, names.split(), cost, query)
+        return self.queue.ask(key, connection, names.split(), cost, query, isGone)
 
     def answer(self, *keys: str) -> None:
         """
@@ -158,6 +166,23 @@ class ReadQueueTests(SynchronousTestCase):
         while self.answers:
             self.answer(*list(self.answers))
         self.assertEqual((self.asked.count("same"), len(self.asked)), (1, 23))
+
+    def test_clientsThatLeft(self) -> None:
+        """
+        A question is not asked if all that have asked it are gone when its turn comes.
+        """
+        self.fill()
+        gone: set[str] = set()
+        left = self.ask("left", "left", isGone=lambda: "left" in gone)
+        shared = self.ask("shared", "shared", isGone=lambda: "shared" in gone)
+        self.queue.askedToo("shared", "other", ["a"], lambda: False)
+        gone.update(("left", "shared"))
+        self.answer("full")
+        self.assertEqual(self.asked, ["full", "other", "shared"])
+        self.failureResultOf(left, Unavailable)
+        self.answer("shared")
+        self.assertEqual(self.successResultOf(shared), "shared")
+        self.assertEqual(len(self.queue), 0)
 
     def test_failuresLeaveRoom(self) -> None:
         """

@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 from comet.errors import Unknown
 from comet.fanout.core import Fanout
 from comet.fanout.joinpoint import JoinPoint
+from comet.fanout.readqueue import IsGone, never
 from comet.hub.hub import Hub
 from comet.model.cursors import Cursor
 from comet.model.messages import Publication
@@ -53,7 +54,11 @@ class World:
         self.answered[id(resolved)] = Found(resolved, self.bus.lost())
 
     def _resolveFor(
-        self, names: Mapping[str, StartPosition], asker: object, isListening: bool = False
+        self,
+        names: Mapping[str, StartPosition],
+        asker: object,
+        isListening: bool = False,
+        isGone: IsGone = never,
     ) -> Deferred[ResolvedStarts]:
         """
         Note which reader gets which result.
@@ -64,7 +69,7 @@ class World:
                 self.where[id(startPosition)] = self.answered[id(resolved)]
             return resolved
 
-        return self._resolve(names, asker, isListening).addCallback(note)
+        return self._resolve(names, asker, isListening, isGone).addCallback(note)
 
     @contextmanager
     def noting(self) -> Iterator[None]:
