@@ -264,9 +264,13 @@ class DjangoTests(ExampleTestCase):
         self.assertEqual(stream.head().status, 200)
         self.publish("inbox/1", "for ada")
         until(stream, b"for ada")
+        # A view publishes with the Python client.
+        self.assertEqual(browser.submit("/", "/remind/", "&text=of+tea").status, 202)
+        until(stream, b'"text":"of tea"')
+        self.assertEqual(stranger.ask("POST", "/remind/", "text=x").status, 403)
         self.assertEqual(browser.ask("POST", "/push/channels/rooms/kitchen", "Tea?").status, 201)
         self.assertEqual(browser.ask("POST", "/push/channels/inbox/2", "x").status, 403)
-        with browser.socket("/push/channels/inbox/1?since=-1") as socket:
+        with browser.socket("/push/channels/inbox/1?since=-2") as socket:
             while '"data":"for ada"' not in socket.recv(30):
                 pass
         for path, expected in (("/push/channels/inbox/2", 403), ("/push/channels/inbox/1", 401)):

@@ -7,6 +7,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +22,7 @@ from tests.edge.case import EdgeTestCase
 
 class PythonTests(EdgeTestCase):
     """
-    C{worker.py}, C{shop.py}, C{weather.py} and C{relay.py}.
+    C{worker.py}, C{shop.py}, C{pricing.py}, C{weather.py} and C{relay.py}.
     """
 
     options = ("--open-read", "**")
@@ -87,6 +89,30 @@ class PythonTests(EdgeTestCase):
         os.environ["COMET_KEY"] = "0" * 20
         refused = shop.makeApplication().test_client().post("/orders", data={"item": "jam"})
         self.assertEqual((refused.status_code, refused.json), (201, {"item": "jam"}))
+
+    def test_pricing(self) -> None:
+        """
+        Several processes store all prices, in batches; when the work is done again, nothing is
+        stored twice.
+        """
+        prices = {f"item-{number}": number + 0.5 for number in range(1800)}
+        path = self.mktemp()
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(prices, file)
+        for _ in range(2):
+            command = [sys.executable, str(EXAMPLES / "pricing.py"), "week-7", path]
+            done = subprocess.run(
+                command, capture_output=True, text=True, timeout=100, env=dict(os.environ)
+            )
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(done.stdout, "1800 prices are stored, in 4 batches\n")
+        with self.publisher.subscribe("prices/*", since="earliest") as reader:
+            found = [reader.next(60) for _ in prices]
+            self.assertEqual(
+                {each.channel: each.data for each in found if isinstance(each, blocking.Message)},
+                {f"prices/{item}": price for item, price in prices.items()},
+            )
+            self.assertIsNone(reader.next(0.1))
 
     def test_weather(self) -> None:
         """

@@ -70,6 +70,21 @@ class Logout(LogoutView):
         return response
 
 
+@require_POST
+@transaction.atomic
+def remind(request):
+    """
+    Remind a user of something: it comes to the user's inbox once it is committed.
+    """
+    user = request.user
+    if not user.is_authenticated:
+        return HttpResponse(status=403)
+    reminder = {"text": request.POST["text"]}
+    # Before, a page that is told of it could ask for what is not there yet.
+    transaction.on_commit(partial(comet.publish, f"inbox/{user.pk}", reminder))
+    return HttpResponse(status=202)
+
+
 def index(request):
     """
     Show the page.
