@@ -13,7 +13,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from comet.errors import BadChannel, BadMessage, BadRequest
-from comet.framing.strictjson import decode, encode
+from comet.framing.strictjson import decode, decodeUnique, encode
 from comet.model.channels import isReserved, parseName
 from comet.model.clients import Client
 from comet.model.state import MAX_KEY
@@ -163,11 +163,12 @@ def readOrderBody(body: bytes, isRevoking: bool) -> Order:
 
     @raise BadMessage: If it is no JSON.
 
-    @raise BadRequest: If it is no order, or has more than L{MAX_ORDER} bytes.
+    @raise BadRequest: If it is no order, says something twice, or has more than L{MAX_ORDER}
+        bytes.
     """
     if len(body) > MAX_ORDER:
         raise BadRequest(f"an order has at most {MAX_ORDER} bytes")
-    return readOrder(decode(body, 4), isRevoking)
+    return readOrder(decodeUnique(body, 4), isRevoking)
 
 
 def encodeOrder(order: Order, id: str) -> bytes:

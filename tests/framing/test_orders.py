@@ -99,6 +99,19 @@ class OrderTests(SynchronousTestCase):
         self.assertRaises(BadMessage, readOrderBody, b'{"client":[[[[["a"]]]]]}', False)
         self.assertRaises(BadRequest, readOrderBody, b" " * (MAX_ORDER + 1), False)
 
+    def test_membersTwice(self) -> None:
+        """
+        An order that says something twice is refused: a program that takes the first does not
+        know that the last counts.
+        """
+        for body in (
+            b'{"client":"ada","client":"bob"}',
+            b'{"client":"ada","seconds":1,"seconds":9}',
+            b'{"client":"ada","cli\\u0065nt":"ada"}',
+        ):
+            error = self.assertRaises(BadRequest, readOrderBody, body, True)
+            self.assertIn("twice", error.detail)
+
     def test_payload(self) -> None:
         """
         A payload that no node can have written is refused.
