@@ -358,6 +358,10 @@ class BoundedRequest(Request):
         if refused is not None:
             refused.add(error.code)
         response = problem(error)
+        log = getattr(self.site, "logRefused", None)
+        if log is not None:
+            peer = self.getClientAddress() or self.channel.getPeer()
+            log(peer, (self.method, self.uri), response.status, len(response.body))
         self.setResponseCode(response.status)
         setHeaders(self, (*response.headers, *cors))
         self.write(response.body)

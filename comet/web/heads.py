@@ -335,6 +335,10 @@ class HeadChannel(HTTPChannel):
         if refused is not None:
             refused.add(error.code)
         response = problem(error)
+        log = getattr(self.site, "logRefused", None)
+        if log is not None:
+            line = (getattr(self, "_command", b""), getattr(self, "_path", b""))
+            log(self.getPeer(), line, response.status, len(response.body))
         self.end(Response(response.status, (*response.headers, *cors), response.body))
 
     def end(self, response: Response) -> None:

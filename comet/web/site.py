@@ -27,11 +27,13 @@ from comet.http.responses import problem
 from comet.hub.hub import Hub
 from comet.hub.readership import FULL_RETRY
 from comet.limits.capacity import SOME, UPLOAD_BYTES, Refusals, Uploads, fullFrom, openFiles
+from comet.logging.accesslog import AccessLog
 from comet.metrics.tally import CodeCounts
 from comet.model.clients import Client
 from comet.reactor.clocks import steadyClock
 from comet.reactor.timers import TimerWheel
 from comet.reactor.turns import Turns
+from comet.transports.exchange import OTHER
 from comet.transports.sinks import sendNow
 from comet.web.boundedrequest import BoundedRequest
 from comet.web.heads import HeadChannel
@@ -189,6 +191,24 @@ class CometSite(Site):
         for channel in idle[:SOME]:
             channel.loseConnection()
         return bool(idle)
+
+    def logRefused(self, peer: Any, line: tuple[bytes, bytes], status: int, size: int) -> None:
+        """
+        Tell the access log of a request that is refused before all of it has come.  No
+        resource gets to see it, so its address is that of the connection.
+
+        @param peer: The address of the connection.
+
+        @param line: The method and the URL, empty as far as they have not come.
+
+        @param size: How many bytes the body of the response has.
+        """
+        hub = getattr(self.resource, "hub", None)
+        log: AccessLog | None = None if hub is None else hub.accessLog
+        if log is not None:
+            method, path = (each.partition(b"?")[0].decode("latin-1") for each in line)
+            address = str(getattr(peer, "host", "") or "")
+            log.answered(address, "", OTHER, method, path, status, size)
 
     def refuse(self, transport: Any) -> None:
         """

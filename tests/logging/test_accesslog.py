@@ -103,6 +103,38 @@ class TwistedTests(HubTestCase):
         self.assertEqual(told[2]["transport"], "poll")
         self.assertGreater(told[2]["bytes"], 10)
 
+    def test_refusedHeads(self) -> None:
+        """
+        So has a request that is refused before all of it has come, with what has come of its
+        method and path.
+        """
+        long = b"x" * 200_000
+        end = b"\r\nHost: localhost\r\n\r\n"
+        for sent, expected in (
+            (b"GET /a?secret HTTP/1.1\r\nX: " + long + end, ("GET", "/a", 431)),
+            (b"GET /" + long + b" HTTP/1.1" + end, ("GET", "/" + "x" * 19, 414)),
+            (b"GET /a?secret HTTP/1.1\r\nno header\r\n\r\n", ("GET", "/a", 400)),
+            (b"\x16\x03\x01\x02", ("", "", 400)),
+            (
+                b"POST /channels/open/a?secret HTTP/1.1\r\nHost: localhost\r\n"
+                b"Content-Length: 99999999\r\n\r\n",
+                ("POST", "/channels/open/a", 413),
+            ),
+            (
+                b"POST /channels/open/a HTTP/1.1\r\nHost: localhost\r\n"
+                b"Content-Length: " + b"9" * 99 + b"\r\n\r\n",
+                ("POST", "/channels/open/a", 413),
+            ),
+        ):
+            wire = self.connect()
+            wire.send(sent)
+            self.turn()
+            (told,) = self.lines.take()
+            shown = (told["method"], told["path"][:20], told["status"])
+            self.assertEqual(shown, expected, sent[:64])
+            self.assertEqual(told["transport"], "other")
+            self.assertGreater(told["bytes"], 10)
+
     def test_streams(self) -> None:
         """
         A stream has a line when it has ended, with its names, and how long it was open.
