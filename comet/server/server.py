@@ -46,7 +46,7 @@ from comet.server.service import CometService
 from comet.server.wsgi import Visits, WSGILeaf, WSGIRoot
 from comet.settings.configuration import Configuration
 from comet.transports.channel import Transport
-from comet.transports.exchange import readForwarded
+from comet.transports.clientaddress import readForwarded
 from comet.transports.tcp import CometFactory
 from comet.web.resources import CometResource
 

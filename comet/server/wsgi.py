@@ -24,7 +24,7 @@ from comet.http.forwarded import NOTHING, Forwarded
 from comet.hub.hub import Hub
 from comet.server.wsgipace import Gone, Pace, Room
 from comet.server.wsgirequest import SeenRequest
-from comet.transports.exchange import addressOf
+from comet.transports.clientaddress import addressOf
 
 # What is below comet's own path.
 PREFIX: Final = b"comet"

@@ -15,6 +15,9 @@ client may have them.
   - L{partial}: a command that has half come, which has to go on
   - L{commandflow}: the order of one client's commands, and of their answers
   - L{session}: commands of one client, for the transports with two directions
+  - L{clientaddress}: where a request came from
+  - L{twistedrequest}: Twisted's request and response, as values
+  - L{clientrequest}: one HTTP request: what it may not get wrong, and whose it is
   - L{exchange}: one HTTP request and its response, between Twisted and the hub
   - L{resource}: what all resources share: checks, methods, errors
   - L{polling}: what the transports share that answer a request once

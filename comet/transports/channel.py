@@ -18,8 +18,9 @@ from comet.http.responses import COMMON, JSON, Response, batchResponse, publishe
 from comet.hub.hub import Hub
 from comet.model.channels import isPattern
 from comet.model.clients import Client
+from comet.transports.clientrequest import OTHER
 from comet.transports.detach import connectionOf, hasInputBehind
-from comet.transports.exchange import OTHER, Exchange
+from comet.transports.exchange import Exchange
 from comet.transports.iframe import IFrameResource
 from comet.transports.jsonp import JSONPResource
 from comet.transports.longpoll import LongPollResource

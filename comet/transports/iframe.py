@@ -13,7 +13,8 @@ from comet.http.origins import Origins, readOrigin
 from comet.http.reads import ReadRequest
 from comet.http.request import RequestHead
 from comet.http.responses import Headers
-from comet.transports.exchange import Exchange, originForbidden
+from comet.transports.clientrequest import originForbidden
+from comet.transports.exchange import Exchange
 from comet.transports.streaming import StreamingResource
 
 

@@ -20,7 +20,8 @@ from comet.hub.hub import Hub
 from comet.interfaces.overrides import speaksFor
 from comet.logging.clientlog import ClientLogger
 from comet.model.clients import ANONYMOUS, Client
-from comet.transports.exchange import OTHER, Exchange, notFound
+from comet.transports.clientrequest import OTHER
+from comet.transports.exchange import Exchange, notFound
 
 _log = ClientLogger()
 
@@ -65,7 +66,7 @@ class HubResource(Resource):
     A resource over a hub.  It is a leaf: it answers for the rest of the path.
 
     A request is answered by C{answer_GET}, C{answer_POST} and so on, called
-    with an L{Exchange} after the request has passed L{Exchange.check}.  They
+    with an L{Exchange} after the request has passed its C{check}.  They
     are not called C{render_GET}, because Twisted's C{render_GET} takes a
     request, returns the body and has to answer errors itself.  A method here
     responds through the exchange, now or later, returns nothing, and may raise

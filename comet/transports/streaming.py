@@ -24,9 +24,10 @@ from comet.transports.detach import (
     isDetachable,
     sharedConnectionOf,
 )
-from comet.transports.exchange import Exchange, responseHeadSize, setHeaders
+from comet.transports.exchange import Exchange
 from comet.transports.resource import HubResource
 from comet.transports.sinks import IConnectedSink, PushProducerSink, makeSink
+from comet.transports.twistedrequest import responseHeadSize, setHeaders
 
 
 class StreamingResource(HubResource):

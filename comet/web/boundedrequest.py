@@ -22,8 +22,10 @@ from comet.limits.capacity import BodyCount, Uploads
 from comet.logging.clientlog import ClientLogger
 from comet.model.clients import ANONYMOUS, Client
 from comet.transports.channel import ChannelResource
-from comet.transports.exchange import Exchange, bodyTooLarge, setHeaders
+from comet.transports.clientrequest import bodyTooLarge
+from comet.transports.exchange import Exchange
 from comet.transports.resource import BodyReader, HubResource, corsHeaders
+from comet.transports.twistedrequest import setHeaders
 from comet.web.forms import FormError, parseForm
 from comet.web.heads import HeadChannel
 from comet.web.lookup import findAtHead

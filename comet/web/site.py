@@ -33,7 +33,7 @@ from comet.model.clients import Client
 from comet.reactor.clocks import steadyClock
 from comet.reactor.timers import TimerWheel
 from comet.reactor.turns import Turns
-from comet.transports.exchange import OTHER
+from comet.transports.clientrequest import OTHER
 from comet.transports.sinks import sendNow
 from comet.web.boundedrequest import BoundedRequest
 from comet.web.heads import HeadChannel

@@ -30,7 +30,7 @@ from comet.server.extension import findFunction
 from comet.server.listening import CannotStart
 from comet.server.wsgi import Visits, WSGILeaf, WSGIRoot
 from comet.settings.configuration import Configuration
-from comet.transports.exchange import readForwarded
+from comet.transports.clientaddress import readForwarded
 from tests.server.test_extension import ServerCase
 from tests.server.wsgicase import PATIENCE, Asked, Calls
 

@@ -15,7 +15,8 @@ from comet.errors import NotFound
 from comet.framing.orders import MAX_ORDER, Order, readOrderBody
 from comet.http.reads import readLimit
 from comet.http.responses import COMMON, JSON, Response, endLine
-from comet.transports.exchange import Exchange, bodyTooLarge, notFound
+from comet.transports.clientrequest import bodyTooLarge
+from comet.transports.exchange import Exchange, notFound
 from comet.web.admin.guard import AdminResource
 
 # How many revocations are listed unless the request says how many.
