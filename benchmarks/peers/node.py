@@ -32,7 +32,9 @@ def _command(name: str) -> Callable[[Place], Sequence[str]]:
     def command(place: Place) -> Sequence[str]:
         modules = installNode(_FOLDER / "package.json") / "node_modules"
         script: Path = _FOLDER / name / "server.js"
-        return ["env", f"NODE_PATH={modules}", "node", os.fspath(script), str(place.port)]
+        compress = place.options.get("compress-above", "")
+        variables = [f"NODE_PATH={modules}", f"COMPRESS={compress}"]
+        return ["env", *variables, "node", os.fspath(script), str(place.port)]
 
     return command
 

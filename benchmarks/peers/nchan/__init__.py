@@ -65,6 +65,7 @@ def command(place: Place, listen: str = "", more: str = "") -> Sequence[str]:
         "port": str(place.port),
         "listen": listen,
         "more": more,
+        "deflate": "on" if "compress-above" in place.options else "off",
     }
     text = _CONFIGURATION.read_text()
     for name, value in filled.items():

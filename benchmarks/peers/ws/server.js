@@ -14,7 +14,11 @@ const server = http.createServer(
   }),
 );
 
-new WebSocketServer({ server }).on("connection", (reader, request) => {
+// A compressor for each connection, from this many bytes on; off by default.
+const threshold = Number(process.env.COMPRESS);
+const perMessageDeflate = threshold ? { threshold } : false;
+
+new WebSocketServer({ server, perMessageDeflate }).on("connection", (reader, request) => {
   const names = request.url.slice(1).split(",");
   reader.on("error", console.error);
   reader.on("close", () => channels.leave(names, reader));
