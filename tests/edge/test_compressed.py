@@ -111,7 +111,7 @@ class CompressedTests(EdgeTestCase):
 
     def test_secure(self) -> None:
         """
-        And over TLS, with HTTP/1.1 and HTTP/2.
+        Curl reads streams over TLS, with HTTP/1.1 and HTTP/2, and their end.
         """
         for version in ("--http1.1", "--http2"):
             server = self.startTls(*OPTIONS)
