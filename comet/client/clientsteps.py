@@ -113,9 +113,9 @@ class Upgrade:
 class Texts:
     """
     Wait for text messages of a WebSocket.  The result is all that have come, in UTF-8; perhaps none
-    yet.  The step fails with L{Lost<comet.client.failures.Lost>} at the end, and with
-    L{BadAnswer<comet.client.failures.BadAnswer>} after a message that is no text, or is larger than
-    L{MAX_BYTES<comet.client.splitting.MAX_BYTES>}.
+    yet.  The step fails with L{Lost<comet.client.failures.Lost>} at the end, and where a message is
+    larger than L{MAX_BYTES<comet.client.splitting.MAX_BYTES>}; with
+    L{BadAnswer<comet.client.failures.BadAnswer>} where one is no text.
     """
 
     socket: Socket
