@@ -118,9 +118,9 @@ class Readership(Gate):
         self, client: Client, names: Sequence[str], held: int = 0, peer: Peer = NOWHERE
     ) -> Mapping[str, StartPosition] | ReadLookup:
         """
-        Find out whether a client may read some names: L{check} them, and ask about those
-        that have to be asked about.  A caller calls this only where there is a
-        L{subscribeHook}, and before it opens a reader.
+        Find out whether a client may read some names: L{check<comet.hub.gate.Gate.check>}
+        them, and ask about those that have to be asked about.  A caller calls this only
+        where there is a L{subscribeHook}, and before it opens a reader.
 
         @param peer: Where the client is.
 
