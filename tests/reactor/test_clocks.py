@@ -312,6 +312,8 @@ class SourceTests(SynchronousTestCase):
         {
             "bus/memory/bus",
             "bus/sqlite/bus",
+            "client/clientcore",
+            "client/credential",
             "command/tokencommands",
             "http/http1",
             "hub/readership",
