@@ -5,11 +5,17 @@ The file of the hook's secrets.
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.hooks.secretfile import loadSecrets, readSecrets
+import comet
+from comet.access.keys import DEFAULT_FILE
+from comet.hooks.secretfile import DEFAULT, loadSecrets, readSecrets
 from comet.hooks.signing import writeSecret
+
+# The folder of the repository, or of its archive.
+ROOT = Path(comet.__file__).resolve().parent.parent
 
 OLD, NEW = writeSecret(bytes(32)), writeSecret(bytes([1] * 32))
 
@@ -39,6 +45,17 @@ class SecretFileTests(SynchronousTestCase):
         self.assertEqual(os.stat(path).st_mode & 0o777, 0o600)
         self.assertEqual(loadSecrets(None, path), (secrets, path))
         self.assertEqual(len(secrets[0]), 32)
+
+    def test_isLeftOut(self) -> None:
+        """
+        Neither the repository nor its archive takes up the secrets of a server that runs in
+        this folder: all that start there would sign with what the world knows.
+        """
+        for name in (".gitignore", "MANIFEST.in"):
+            path = ROOT / name
+            # The archive has no first one.
+            if path.exists():
+                self.assertLessEqual({DEFAULT, DEFAULT_FILE}, set(path.read_text().split()), name)
 
     def test_several(self) -> None:
         """
