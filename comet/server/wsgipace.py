@@ -48,11 +48,15 @@ class Room:
     @ivar kept: How many bytes there are.
 
     @ivar most: How many there may be before applications wait.
+
+    @ivar changed: What the threads of all responses wait for: room that one leaves is
+        room for another.
     """
 
     def __init__(self, most: int = ALL_BYTES) -> None:
         self.kept = 0
         self.most = most
+        self.changed = threading.Condition()
 
     @property
     def isFull(self) -> bool:
@@ -88,7 +92,7 @@ class Pace:
         self._kept = 0
         # The thread of the application waits for a change of what follows, and of what
         # is kept.
-        self._changed = threading.Condition()
+        self._changed = self._room.changed
         self._isPaused = self._isFinished = self._isOver = False
         request.registerProducer(self, True)
         request.notifyFinish().addBoth(lambda _: self.stopProducing())
@@ -143,7 +147,8 @@ class Pace:
         with self._changed:
             self._kept += size
             self._room.kept += size
-            self._changed.notify()
+            if size < 0:
+                self._changed.notify_all()
 
     def _end(self) -> None:
         self.stopProducing()
@@ -197,7 +202,7 @@ class Pace:
             self._room.kept -= self._kept
             self._kept = 0
             self._isOver = True
-            self._changed.notify()
+            self._changed.notify_all()
 
     # -- In the thread of the response
 

@@ -4,6 +4,7 @@ Tests of L{comet.server.wsgipace}: the response of a WSGI application by itself.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,8 +13,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from comet.server import wsgipace
 from comet.server.wsgi import Application
-from comet.server.wsgipace import Gone, Pace
-from tests.server.wsgicase import Asked, Calls, OnConnection, Slow
+from comet.server.wsgipace import Gone, Pace, Room
+from tests.server.wsgicase import PATIENCE, Asked, Calls, OnConnection, Slow
 
 
 class PaceTests(SynchronousTestCase):
@@ -76,6 +77,35 @@ class PaceTests(SynchronousTestCase):
         self.assertEqual(pace._room.kept, 0)
         self.assertEqual(written, [wsgipace.PIECE, wsgipace.PIECE, 1, 1])
         self.assertTrue(request.finished)
+
+    def test_roomOfOthers(self) -> None:
+        """
+        An application that waits for room goes on when another response leaves some, also
+        if its own client takes nothing.
+        """
+        looked, gone = threading.Event(), threading.Event()
+
+        class _Watched(Room):
+            @property
+            def isFull(self) -> bool:
+                looked.set()
+                return super().isFull
+
+        room = _Watched(8)
+        own, other = (Pace(Calls(), Asked(), room) for _ in range(2))
+        for each in (own, other):
+            each.pauseProducing()
+            each.write(b"four")
+
+        def wait() -> None:
+            own.wait()
+            gone.set()
+
+        threading.Thread(target=wait, daemon=True).start()
+        self.assertTrue(looked.wait(PATIENCE))
+        self.assertFalse(gone.is_set())
+        other.stopProducing()
+        self.assertTrue(gone.wait(PATIENCE))
 
     def _behind(self, left: int) -> tuple[Calls, Pace, Slow]:
         reactor, request, transport = Calls(), Asked(), Slow(left)
