@@ -18,6 +18,7 @@ The server that C{twistd comet} starts.
   - L{demo}: readers over raw TCP for the lab page
   - L{extension}: what an application adds: --app, --wsgi, and plugins
   - L{wsgipace}: its responses, at the pace of their clients
+  - L{wsgilength}: the length that it tells of a response
   - L{wsgirequest}: its requests, as they are behind a proxy
   - L{wsgi}: a WSGI application at the root, at the pace of its clients
   - L{reload}: reads the configuration again while it runs

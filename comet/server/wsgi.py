@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 from twisted.python.threadpool import ThreadPool
 from twisted.web.http_headers import Headers
 from twisted.web.resource import IResource, Resource
@@ -22,6 +23,8 @@ from twisted.web.wsgi import WSGIResource
 
 from comet.http.forwarded import NOTHING, Forwarded
 from comet.hub.hub import Hub
+from comet.logging.clientlog import MAX_VALUE, printable
+from comet.server.wsgilength import ToldLength
 from comet.server.wsgipace import Gone, Pace, Room
 from comet.server.wsgirequest import SeenRequest
 from comet.transports.clientaddress import addressOf
@@ -43,6 +46,8 @@ class Application:
     @ivar inner: The application.
     """
 
+    _log = Logger()
+
     def __init__(self, inner: Any, publish: Callable[..., object], pace: Pace) -> None:
         self.inner = inner
         self._publish = publish
@@ -55,13 +60,17 @@ class Application:
         environ[PUBLISH] = self._publish
         # The body is there as a whole, also where its length was not told.
         environ["wsgi.input_terminated"] = True
+        length = ToldLength(environ.get("REQUEST_METHOD", ""))
         result: Iterable[bytes] = ()
         try:
-            result = self.inner(environ, partial(self._start, startResponse))
+            result = self.inner(environ, partial(self._start, startResponse, length))
             for chunk in result:
                 # Not before it is made: a page of one large chunk would wait for nothing.
                 self._pace.wait()
-                yield chunk
+                yield length.within(chunk)
+                if length.isExceeded:
+                    break
+            length.ended()
             self._pace.waitForRoom()
         except Gone:
             # Twisted knows, and writes nothing.
@@ -70,18 +79,28 @@ class Application:
             close = getattr(result, "close", None)
             if close is not None:
                 close()
+            if length.isExceeded:
+                path = printable(str(environ.get("PATH_INFO", "")), MAX_VALUE)
+                self._log.warn(
+                    "the application's response to {path} has more bytes than the {told} of "
+                    "its Content-Length: they are left out",
+                    path=path,
+                    told=length.told,
+                )
 
-    def _start(self, startResponse: Any, *args: Any) -> Callable[[bytes], None]:
+    def _start(self, startResponse: Any, length: ToldLength, *args: Any) -> Callable[[bytes], None]:
         """
         Begin the response.
 
         @return: The function for applications that write.
         """
         write: Callable[[bytes], None] = startResponse(*args)
+        # Twisted has checked them.
+        length.begun(*args[:2])
 
         def paced(data: bytes) -> None:
             self._pace.wait()
-            write(data)
+            write(length.within(data))
 
         return paced
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
+from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
 from twisted.test.proto_helpers import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
@@ -29,6 +30,7 @@ from comet.server import wsgipace
 from comet.server.extension import findFunction
 from comet.server.listening import CannotStart
 from comet.server.wsgi import Visits, WSGILeaf, WSGIRoot
+from comet.server.wsgilength import TooShort
 from comet.settings.configuration import Configuration
 from comet.transports.clientaddress import readForwarded
 from tests.server.test_extension import ServerCase
@@ -383,6 +385,80 @@ class RootTests(SynchronousTestCase):
         request.producer.resumeProducing()
         self.reactor.until(lambda: bool(request.finished))
         self.assertEqual(request.body, b"one two")
+
+    def sized(self, length: int, *chunks: bytes) -> Any:
+        """
+        Make an application whose response tells a length and has some chunks.
+        """
+
+        def application(environ: dict[str, Any], startResponse: Any) -> Iterator[bytes]:
+            startResponse("200 OK", [("Content-Length", str(length))])
+            yield from chunks
+            self.closed.append("all")
+
+        return application
+
+    def test_longer(self) -> None:
+        """
+        What a response has beyond the length that it tells does not go out: the client would
+        take it for the next response of the connection.
+        """
+        logged: list[Any] = []
+        globalLogPublisher.addObserver(logged.append)
+        self.addCleanup(globalLogPublisher.removeObserver, logged.append)
+        application = self.sized(5, b"one", b"two HTTP/1.1 200 OK", b"three")
+        head = b"GET /a HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        channel, transport = self.visit(application, head)
+        self.reactor.until(lambda: bool(self.lines))
+        self.assertTrue(transport.value().endswith(b"\r\n\r\nonetw"))
+        self.assertEqual(self.closed, [])
+        channel.dataReceived(head)
+        self.reactor.until(lambda: len(self.lines) == 2)
+        self.assertEqual(transport.value().count(b"200 OK"), 2)
+        told = [each["log_format"] for each in logged if "told" in each]
+        self.assertEqual(len(told), 2)
+
+    def test_shorter(self) -> None:
+        """
+        The connection of a response that ends before its length is closed: its client would
+        wait for the rest.
+        """
+        request = self.ask(self.make(self.sized(7, b"one")))
+        self.reactor.until(lambda: request.isLost)
+        self.assertEqual(request.body, b"one")
+        self.assertEqual(len(self.flushLoggedErrors(TooShort)), 1)
+
+    def test_nothingOfLength(self) -> None:
+        """
+        One of which nothing has come is a failure of the application's.
+        """
+        request = self.ask(self.make(self.sized(7)))
+        self.reactor.until(lambda: bool(request.finished))
+        self.assertEqual(request.responseCode, 500)
+        self.assertEqual(len(self.flushLoggedErrors(TooShort)), 1)
+
+    def test_headOfLength(self) -> None:
+        """
+        The response to HEAD has a length, and no body.
+        """
+        request = Asked(b"a")
+        request.method = b"HEAD"
+        getChildForRequest(self.make(self.sized(7)), request).render(request)
+        self.reactor.until(lambda: bool(request.finished))
+        self.assertEqual((request.responseCode, request.isLost), (200, False))
+
+    def test_writesLonger(self) -> None:
+        """
+        An application that writes is held to its length, too.
+        """
+
+        def application(environ: dict[str, Any], startResponse: Any) -> list[bytes]:
+            startResponse("200 OK", [("Content-Length", "2")])(b"long")
+            return []
+
+        request = self.ask(self.make(application))
+        self.reactor.until(lambda: bool(request.finished))
+        self.assertEqual(request.body, b"lo")
 
     def test_stops(self) -> None:
         """
