@@ -222,6 +222,9 @@ class WSGIRoot(Resource):
     were put here.
 
     @ivar leaf: The resource of the application.
+
+    @ivar hub: The hub of what is below C{/comet}: what the site refuses is counted and
+        logged there, as without an application.
     """
 
     def __init__(self, leaf: WSGILeaf, comet: IResource) -> None:
@@ -230,6 +233,7 @@ class WSGIRoot(Resource):
         """
         Resource.__init__(self)
         self.leaf = leaf
+        self.hub: Hub | None = getattr(comet, "hub", None)
         self.putChild(PREFIX, comet)
 
     def getChild(self, path: bytes, request: Any) -> WSGILeaf:

@@ -22,6 +22,7 @@ from comet.limits.capacity import BodyCount, Uploads
 from comet.logging.clientlog import ClientLogger
 from comet.model.clients import ANONYMOUS, Client
 from comet.transports.channel import ChannelResource
+from comet.transports.clientaddress import addressOf
 from comet.transports.clientrequest import bodyTooLarge
 from comet.transports.exchange import Exchange
 from comet.transports.resource import BodyReader, HubResource, corsHeaders
@@ -165,10 +166,18 @@ class BoundedRequest(Request):
         channel = self.channel
         cors = self._corsHeaders()
         if isinstance(channel, HeadChannel):
-            channel.refuse(error, cors)
+            channel.refuse(error, cors, self._address)
             return
         # RFC 9113 8.1: a response may be complete before its request is.
         self._respond(error, cors)
+
+    @property
+    def _address(self) -> str:
+        """
+        The IP address of the client, as the connection or a trusted proxy tells it.
+        """
+        hub = getattr(self.channel.site.resource, "hub", None)
+        return addressOf(None if hub is None else hub.proxies, self)
 
     def _corsHeaders(self) -> Headers:
         """
@@ -362,8 +371,7 @@ class BoundedRequest(Request):
         response = problem(error)
         log = getattr(self.site, "logRefused", None)
         if log is not None:
-            peer = self.getClientAddress() or self.channel.getPeer()
-            log(peer, (self.method, self.uri), response.status, len(response.body))
+            log(self._address, (self.method, self.uri), response.status, len(response.body))
         self.setResponseCode(response.status)
         setHeaders(self, (*response.headers, *cors))
         self.write(response.body)

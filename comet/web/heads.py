@@ -323,12 +323,15 @@ class HeadChannel(HTTPChannel):
 
     # -- The end
 
-    def refuse(self, error: CometError, cors: Headers = ()) -> None:
+    def refuse(self, error: CometError, cors: Headers = (), address: str | None = None) -> None:
         """
         Send an error as the last response of the connection, before all of the
         request has arrived.
 
         @param cors: Headers for the page that asked.
+
+        @param address: That of the client, if the head has come; else that of the
+            connection is logged.
         """
         # A site of an application's own may be another one.
         refused = getattr(self.site, "refused", None)
@@ -338,7 +341,9 @@ class HeadChannel(HTTPChannel):
         log = getattr(self.site, "logRefused", None)
         if log is not None:
             line = (getattr(self, "_command", b""), getattr(self, "_path", b""))
-            log(self.getPeer(), line, response.status, len(response.body))
+            if address is None:
+                address = str(getattr(self.getPeer(), "host", "") or "")
+            log(address, line, response.status, len(response.body))
         self.end(Response(response.status, (*response.headers, *cors), response.body))
 
     def end(self, response: Response) -> None:

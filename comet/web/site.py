@@ -192,12 +192,12 @@ class CometSite(Site):
             channel.loseConnection()
         return bool(idle)
 
-    def logRefused(self, peer: Any, line: tuple[bytes, bytes], status: int, size: int) -> None:
+    def logRefused(self, address: str, line: tuple[bytes, bytes], status: int, size: int) -> None:
         """
-        Tell the access log of a request that is refused before all of it has come.  No
-        resource gets to see it, so its address is that of the connection.
+        Tell the access log of a request that is refused before all of it has come, which no
+        resource gets to see.
 
-        @param peer: The address of the connection.
+        @param address: Where it came from, as far as its head has told that.
 
         @param line: The method and the URL, empty as far as they have not come.
 
@@ -207,7 +207,6 @@ class CometSite(Site):
         log: AccessLog | None = None if hub is None else hub.accessLog
         if log is not None:
             method, path = (each.partition(b"?")[0].decode("latin-1") for each in line)
-            address = str(getattr(peer, "host", "") or "")
             log.answered(address, "", OTHER, method, path, status, size)
 
     def refuse(self, transport: Any) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.access.rights import Access
+from comet.http.forwarded import Proxies
 from comet.logging.accesslog import MAX_NAMES, AccessLog
 from comet.logging.clientlog import MAX_VALUE
 from comet.transports.tcp import CometFactory
@@ -134,6 +135,23 @@ class TwistedTests(HubTestCase):
             self.assertEqual(shown, expected, sent[:64])
             self.assertEqual(told["transport"], "other")
             self.assertGreater(told["bytes"], 10)
+
+    def test_refusedBehindProxy(self) -> None:
+        """
+        It has the address of the client, where a trusted proxy has told it in the head: also
+        if the body has not come yet.
+        """
+        self.hub.proxies = Proxies(["127.0.0.1"])
+        end = b" HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 192.0.2.7\r\nContent-Length: "
+        for path, rest, status in (
+            (b"/channels/closed", b"1\r\n\r\nx", 401),
+            (b"/channels/closed", b"1\r\n\r\n", 401),
+            (b"/channels/open/a", b"99999999\r\n\r\n", 413),
+        ):
+            self.connect().send(b"POST " + path + end + rest)
+            self.turn()
+            told = json.loads(self.lines.written.pop())
+            self.assertEqual((told["address"], told["status"]), ("192.0.2.7", status))
 
     def test_streams(self) -> None:
         """

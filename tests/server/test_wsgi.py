@@ -33,6 +33,8 @@ from comet.server.wsgi import Visits, WSGILeaf, WSGIRoot
 from comet.server.wsgilength import TooShort
 from comet.settings.configuration import Configuration
 from comet.transports.clientaddress import readForwarded
+from comet.web.resources import CometResource
+from comet.web.site import CometSite
 from tests.server.test_extension import ServerCase
 from tests.server.wsgicase import PATIENCE, Asked, Calls
 
@@ -50,8 +52,9 @@ class RootTests(SynchronousTestCase):
         """
         self.reactor = Calls()
         self.environ: dict[str, Any] = {}
-        self.comet = Resource()
+        self.comet: Any = Resource()
         self.closed: list[str] = []
+        self.lines: list[str] = []
         self.hub = Hub(MemoryBus(self.reactor), self.reactor)
         self.visits = Visits(self.hub)
 
@@ -319,7 +322,7 @@ class RootTests(SynchronousTestCase):
         """
         Ask for something over a connection of a site that keeps an access log.
         """
-        self.lines: list[str] = []
+        self.lines = []
         self.hub.accessLog = AccessLog(self.lines.append)
         site = Site(self.make(application), reactor=self.reactor)
         client = IPv4Address("TCP", "10.0.0.1", 5)
@@ -365,6 +368,24 @@ class RootTests(SynchronousTestCase):
         self.assertEqual(self.logged(), [("10.0.0.1", "wsgi", "GET", "/a", 200, 4)])
         self.reactor.until(lambda: len(self.closed) == 1)
 
+    def test_refused(self) -> None:
+        """
+        What the site refuses is logged and counted, too.
+        """
+        self.comet = CometResource(self.hub)
+        self.lines = []
+        self.hub.accessLog = AccessLog(self.lines.append)
+        site = CometSite(self.make(self.chunks), 65536, reactor=self.reactor)
+        client = IPv4Address("TCP", "10.0.0.1", 5)
+        channel: Any = site.buildProtocol(client)
+        channel.makeConnection(StringTransport(peerAddress=client))
+        channel.dataReceived(b"GET /a?secret HTTP/1.1\r\nno header\r\n\r\n")
+        self.assertEqual(
+            [each[:5] for each in self.logged()], [("10.0.0.1", "other", "GET", "/a", 400)]
+        )
+        self.assertEqual(self.hub.tally.refused["badRequest"], 1)
+        channel.connectionLost(Failure(ConnectionError()))
+
     def test_writes(self) -> None:
         """
         An application that writes waits for its client as well.
@@ -404,8 +425,9 @@ class RootTests(SynchronousTestCase):
         take it for the next response of the connection.
         """
         logged: list[Any] = []
-        globalLogPublisher.addObserver(logged.append)
-        self.addCleanup(globalLogPublisher.removeObserver, logged.append)
+        observer: Any = logged.append
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
         application = self.sized(5, b"one", b"two HTTP/1.1 200 OK", b"three")
         head = b"GET /a HTTP/1.1\r\nHost: localhost\r\n\r\n"
         channel, transport = self.visit(application, head)
