@@ -8,7 +8,7 @@ import re
 from typing import Final
 
 from comet.framing.compression import Compression
-from comet.framing.deflate import LEAST_WINDOW, MOST_WINDOW
+from comet.framing.deflate import LEAST_WINDOW, MOST_WINDOW, SMALL_WINDOW
 from comet.http.request import RequestHead, elements
 
 # The name of the extension, which is also that in the answer.
@@ -20,6 +20,10 @@ _FLAGS: Final = frozenset({"server_no_context_takeover", "client_no_context_take
 
 # RFC 7692 7.1.2: 8 to 15, without leading zeros.
 _BITS: Final = re.compile(r"[89]|1[0-5]")
+
+# The windows that are agreed on.  With another one for each client, each message would be
+# compressed as often.
+WINDOWS: Final = (LEAST_WINDOW, SMALL_WINDOW, MOST_WINDOW)
 
 # How many extensions of a handshake are looked at.
 MOST_OFFERS: Final = 16
@@ -51,8 +55,9 @@ def agree(head: RequestHead, compression: Compression | None) -> tuple[str, Comp
         window = parameters.get(_SERVER_WINDOW)
         if window is None:
             return answer, compression
-        if int(window) >= LEAST_WINDOW:
-            bits = min(int(window), MOST_WINDOW)
+        # RFC 7692 7.1.2.1: the server may take a smaller one.
+        bits = max((each for each in WINDOWS if each <= int(window)), default=None)
+        if bits is not None:
             return f"{answer}; {_SERVER_WINDOW}={bits}", compression.within(bits)
     return _NONE
 

@@ -42,11 +42,17 @@ class AgreeTests(SynchronousTestCase):
 
     def test_window(self) -> None:
         """
-        A window that the client limits is kept, in the answer and in the shape.
+        A window that the client limits is kept, in the answer and in the shape; there are
+        few of them, so that clients that ask for many do not have each message compressed
+        as often.
         """
         for offer, bits in (
             ("permessage-deflate; server_max_window_bits=9", 9),
+            ("permessage-deflate; server_max_window_bits=10", 9),
+            ("permessage-deflate; server_max_window_bits=11", 9),
             ('permessage-deflate; server_max_window_bits="12"', 12),
+            ("permessage-deflate; server_max_window_bits=13", 12),
+            ("permessage-deflate; server_max_window_bits=14", 12),
             ("permessage-deflate; server_max_window_bits=15", 15),
         ):
             agreed = f"{ANSWER}; server_max_window_bits={bits}", Compression(100, window=bits)
