@@ -5,7 +5,7 @@ The encoding cache: messages as bytes, made once for each shape in use.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from comet.framing import Shape
 from comet.model.cursors import Cursor
@@ -17,10 +17,20 @@ from comet.reactor.timers import NOT_SET, TimerWheel
 MOST_BYTES: Final = 8 * 1024 * 1024
 KEPT_SECONDS: Final = 5.0
 
+# How many bytes are compressed at once, in all shapes together: these take some 6 ms, in
+# which the server does nothing else.  Each message counts for some more: to compress one
+# takes time even if it is very short.
+MOST_AT_ONCE: Final = 320 * 1024
+EACH_COMPRESSED: Final = 512
+
 
 class EncodingCache:
     """
     Keeps encoded messages of one epoch, by shape, for a short while.
+
+    @ivar compressible: How many bytes may still be compressed; what is beyond is encoded
+        as it is.  L{MOST_AT_ONCE} again with each tick of the fan-out, and with each
+        part of the log that a reader is given.
     """
 
     def __init__(self, wheel: TimerWheel, mostBytes: int = MOST_BYTES) -> None:
@@ -30,10 +40,12 @@ class EncodingCache:
         # The shape that was asked for last, and its part of these.
         self._lastShape: Shape | None = None
         self._last: dict[int, bytes] = {}
+        self._isCompressed = False
         self._epoch = ""
         self._begun: tuple[Shape, Cursor, bytes, bytes] | None = None
         self.timerSlot = NOT_SET
         self.bytes = 0
+        self.compressible = MOST_AT_ONCE
 
     def opened(self, shape: Shape, cursor: Cursor, opening: bytes) -> bytes:
         """
@@ -63,11 +75,16 @@ class EncodingCache:
         else:
             known = self._last = self._pieces.setdefault(shape, {})
             self._lastShape = shape
+            self._isCompressed = getattr(shape, "compression", None) is not None
         found = []
         for message in messages:
             piece = known.get(message.position)
             if piece is None:
-                piece = known[message.position] = shape.message(message)
+                if self._isCompressed:
+                    piece = self._compress(shape, message)
+                else:
+                    piece = shape.message(message)
+                known[message.position] = piece
                 self.bytes += len(piece)
             found.append(piece)
         if self.bytes > self._mostBytes:
@@ -75,6 +92,19 @@ class EncodingCache:
         elif self.timerSlot == NOT_SET:
             self._wheel.set(self, KEPT_SECONDS)
         return found
+
+    def _compress(self, shape: Any, message: Message) -> bytes:
+        """
+        Encode a message in a shape that compresses some.
+        """
+        if shape.compression.takes(message):
+            size = EACH_COMPRESSED + len(message.payload)
+            if size > self.compressible:
+                shape = shape.uncompressed
+            else:
+                self.compressible -= size
+        piece: bytes = shape.message(message)
+        return piece
 
     def clear(self) -> None:
         """

@@ -13,7 +13,7 @@ from zope.interface import implementer
 
 from comet.fanout.core import READ_BYTES, Fanout
 from comet.fanout.delivery import DirectReaders
-from comet.fanout.encodingcache import EncodingCache
+from comet.fanout.encodingcache import MOST_AT_ONCE, EncodingCache
 from comet.fanout.reader import Reader
 from comet.fanout.sending import sendAll
 from comet.fanout.states import Input, State
@@ -257,7 +257,10 @@ class StreamReader(Reader):
         if step.isReplay:
             pieces.extend(self.shape.message(message, replay=True) for message in step.messages)
         else:
-            pieces.extend(self.fanout.encodings.pieces(self.shape, step.messages))
+            encodings = self.fanout.encodings
+            # A step is short, and each has a share of a turn.
+            encodings.compressible = MOST_AT_ONCE
+            pieces.extend(encodings.pieces(self.shape, step.messages))
         if step.isCaughtUp:
             pieces.append(self.shape.cursor(step.cursor))
         return self.write(self.shape.frame(pieces)) if pieces else True

@@ -53,6 +53,10 @@ class Shape(Protocol):
     A shape may also have a method C{ended}, as that of L{EnvelopeShape
     <comet.framing.envelope.EnvelopeShape>}, which tells that some names have ended.
     A reader in a shape without it is closed then.
+
+    A shape that compresses messages has an attribute C{compression}, a L{Compression
+    <comet.framing.compression.Compression>}, and an attribute C{uncompressed}: a shape
+    whose pieces the same clients read, and in which no message is compressed.
     """
 
     @property

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from comet.framing import Shape
 from comet.framing.chunked import endBody, frameBody
@@ -40,6 +40,13 @@ class GzipShape:
     plain: Shape
     compression: Compression
     chunked: bool = True
+
+    @property
+    def uncompressed(self) -> GzipShape:
+        """
+        The shape of the same file with each message stored as it is.
+        """
+        return evolve(self, compression=Compression())
 
     @property
     def prelude(self) -> bytes:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from comet.framing.compression import Compression
 from comet.framing.deflate import FLUSHED, deflateIfShorter
@@ -79,6 +79,13 @@ class WebSocketShape(EnvelopeShape):
     """
 
     compression: Compression | None = None
+
+    @property
+    def uncompressed(self) -> WebSocketShape:
+        """
+        The shape of the same connection with no message compressed.
+        """
+        return evolve(self, compression=None)
 
     def piece(self, envelope: bytes) -> bytes:
         """

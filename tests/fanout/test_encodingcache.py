@@ -9,7 +9,18 @@ from collections.abc import Sequence
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.fanout.encodingcache import KEPT_SECONDS, EncodingCache
+from comet.fanout.encodingcache import (
+    EACH_COMPRESSED,
+    KEPT_SECONDS,
+    MOST_AT_ONCE,
+    EncodingCache,
+)
+from comet.framing import Shape
+from comet.framing.compression import Compression
+from comet.framing.gzipped import GzipShape
+from comet.framing.sse import SSEShape
+from comet.framing.websocket import WebSocketShape
+from comet.http.deflateoffers import WINDOWS
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
 from comet.reactor.timers import TimerWheel
@@ -125,6 +136,39 @@ class EncodingCacheTests(SynchronousTestCase):
         self.encodings.pieces(self.shape, messages(1))
         self.encodings.pieces(self.shape, messages(1, epoch="f"))
         self.assertEqual((self.shape.made, self.encodings.bytes), ([1, 1], 10))
+        self.encodings.clear()
+
+    def test_boundsCompression(self) -> None:
+        """
+        However many messages there are, and shapes that clients have chosen, no more than
+        some bytes are compressed at once.  What is beyond is read by the same clients.
+        """
+        self.encodings = EncodingCache(TimerWheel(self.clock))
+        payload = b'"' + b"x" * 60_000 + b'"'
+        large = [Message("a", "e", position, 0.0, payload) for position in range(1, 4)]
+        small = Message("a", "e", 4, 0.0, b'"x"')
+        compression = Compression(100)
+        shapes: list[Shape] = [
+            *(
+                WebSocketShape(time, compression.within(bits))
+                for time in (False, True)
+                for bits in WINDOWS
+            ),
+            *(
+                GzipShape(SSEShape(unnamed=unnamed, chunked=False), compression)
+                for unnamed in (False, True)
+            ),
+        ]
+        compressed = 0
+        for shape in shapes:
+            pieces = self.encodings.pieces(shape, [*large, small])
+            compressed += sum(len(piece) < 1000 for piece in pieces[:-1])
+            self.assertEqual(pieces[-1], shape.message(small))
+        self.assertEqual(compressed, MOST_AT_ONCE // (len(payload) + EACH_COMPRESSED))
+        self.assertEqual(pieces[0][0], 0, "a block that is stored")
+        self.encodings.compressible = MOST_AT_ONCE
+        [piece] = self.encodings.pieces(shapes[0], [Message("a", "e", 5, 0.0, payload)])
+        self.assertEqual(piece[0], 0xC1)
         self.encodings.clear()
 
     def test_noMessages(self) -> None:

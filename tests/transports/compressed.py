@@ -236,6 +236,26 @@ class CompressedContract:
             [payload for _, payload in readMessages(plain.take())],
         )
 
+    def test_burst(self) -> None:
+        """
+        Of what is published in one moment only so much is compressed; readers get all of
+        it, and what comes later is compressed again.
+        """
+        socket, _ = self.socket(DEFLATE)
+        stream, head = self.stream("stream", GZIP)
+        texts = [f"{number:04d}" * 200 for number in range(300)]
+        self.publish(*texts)
+        frames = readMessages(socket.take())
+        self.assertEqual([json.loads(payload)["data"] for _, payload in frames], texts)
+        self.assertEqual({first for first, _ in frames}, {0xC1, 0x81})
+        chunks = ChunkReader()
+        chunks.feed(head.body + stream.take())
+        decoded = zlib.decompressobj(31).decompress(chunks.body)
+        lines = decoded.splitlines()
+        self.assertEqual([json.loads(each)["data"] for each in lines[1:]], texts)
+        self.publish(LARGE)
+        self.assertEqual(socket.take()[0], 0xC1)
+
     def test_window(self) -> None:
         """
         A client that can look back less far gets frames of its own.
