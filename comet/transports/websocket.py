@@ -282,6 +282,10 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
         # anew for each piece of input, whether it is logged or not.
         self._dataReceived(data)
         if self._isCut:
+            if self.inside_message:
+                # The next fragment may wait for as long as the client does not take what
+                # it is sent.
+                self._partCame()
             return True
         if self._isPartial:
             self._partCame()
