@@ -11,7 +11,8 @@ secret in other messages by trying which texts make them shorter.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 from struct import pack
 from typing import Final
 
@@ -104,23 +105,26 @@ def gzipFile(parts: Iterable[tuple[bytes, bytes | None]]) -> bytes:
     @param parts: The content, in parts; and with each what L{deflate} made of it, or
         L{None} to store it.
     """
-    blocks, plain = [GZIP_HEAD], b""
+    blocks = [GZIP_HEAD]
     checksum = size = 0
-    for content, deflated in parts:
+    for content, deflated in _joined(parts):
         checksum = zlib.crc32(content, checksum)
         size += len(content)
-        if deflated is None:
-            # Neighbours that are stored share a block.
-            plain += content
-            continue
-        if plain:
-            blocks.append(store(plain))
-            plain = b""
-        blocks.append(deflated)
-    blocks.append(store(plain, isLast=True))
+        blocks.append(store(content) if deflated is None else deflated)
     # RFC 1952 2.3.1: the size modulo 2^32.
-    blocks.append(pack("<II", checksum, size & 0xFFFFFFFF))
+    blocks += store(b"", isLast=True), pack("<II", checksum, size & 0xFFFFFFFF)
     return b"".join(blocks)
+
+
+def _joined(parts: Iterable[tuple[bytes, bytes | None]]) -> Iterator[tuple[bytes, bytes | None]]:
+    """
+    Join neighbours that are stored, which share a block then: there may be thousands.
+    """
+    for isStored, some in groupby(parts, lambda part: part[1] is None):
+        if isStored:
+            yield b"".join(content for content, _ in some), None
+        else:
+            yield from some
 
 
 class Inflater:

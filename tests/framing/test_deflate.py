@@ -106,6 +106,27 @@ class GzipTests(SynchronousTestCase):
         apart = gzipFile([(b"a", None), (b"b", None), (b"c", None)])
         self.assertEqual(apart, gzipFile([(b"abc", None)]))
 
+    def test_copiesOnce(self) -> None:
+        """
+        However many parts are stored beside one another, none is copied for each one that
+        follows.
+        """
+        copied = []
+
+        class Part(bytes):
+            """
+            Tells of each copy of what comes before it.
+            """
+
+            def __radd__(self, before: bytes) -> bytes:
+                copied.append(before)
+                return b"".join((before, self))
+
+        parts = [Part(b"%d," % number) for number in range(1000)]
+        file = gzipFile([(part, None) for part in parts])
+        self.assertEqual(gzip.decompress(file), b"".join(parts))
+        self.assertEqual(copied, [])
+
     def test_ownBlocks(self) -> None:
         """
         How long a part becomes does not depend on its neighbours.
