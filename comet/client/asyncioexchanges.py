@@ -85,6 +85,7 @@ class _Response:
         self._host = host
         self._response = response
         self._room = asyncio.Event()
+        self._hasBegun = self._isClosed = False
         self._task = exchanges.spawn(self._pump())
 
     def header(self, name: str) -> str | None:
@@ -95,16 +96,11 @@ class _Response:
         return None if value is None else str(value)
 
     async def _pump(self) -> None:
+        self._hasBegun = True
         inbox = self.arrivals.inbox
         try:
-            body = cast("AsyncGenerator[bytes, None]", self._response.aiter_raw())
-            async with aclosing(body) as pieces:
-                async for data in pieces:
-                    inbox.received(data)
-                    self.arrivals.wake()
-                    while inbox.isFull:
-                        self._room.clear()
-                        await self._room.wait()
+            if not self._isClosed:
+                await self._receive()
             inbox.end()
         except NETWORK_ERRORS as error:
             inbox.end(asFailure(error, self._host, True))
@@ -114,6 +110,17 @@ class _Response:
         finally:
             self.arrivals.wake()
             await self._response.aclose()
+
+    async def _receive(self) -> None:
+        inbox = self.arrivals.inbox
+        body = cast("AsyncGenerator[bytes, None]", self._response.aiter_raw())
+        async with aclosing(body) as pieces:
+            async for data in pieces:
+                inbox.received(data)
+                self.arrivals.wake()
+                while inbox.isFull:
+                    self._room.clear()
+                    await self._room.wait()
 
     async def read(self, deadline: float) -> bytes:
         """
@@ -127,7 +134,9 @@ class _Response:
         """
         See L{Response<comet.client.clientsteps.Response>}.
         """
-        self._exchanges.end(self._task)
+        self._isClosed = True
+        # A task that is cancelled before it begins does nothing, and the connection would stay.
+        self._exchanges.end(self._task, self._hasBegun)
 
 
 class _Socket(asyncio.Protocol):
@@ -347,13 +356,16 @@ class Exchanges:
             texts = socket.dialog.take()
         return texts
 
-    def end(self, task: asyncio.Task[Any]) -> None:
+    def end(self, task: asyncio.Task[Any], isCancelled: bool = True) -> None:
         """
         End a task.
+
+        @param isCancelled: Whether it is cancelled; else it ends by itself.
         """
         # Something that the program has not closed may be freed after the loop has ended.
         if not task.get_loop().is_closed() and not task.done():
-            task.cancel()
+            if isCancelled:
+                task.cancel()
             self._ending.add(task)
             task.add_done_callback(self._ending.discard)
 

@@ -194,6 +194,29 @@ class AwkwardContract:
 
         return self.play(play())
 
+    def test_redirected(self: Any) -> Any:
+        """
+        The connection whose answer was a redirect is closed, or used again.
+        """
+        other = self.serve(always(STORED))
+        location = f"Location: {self.urlOf(other.port)}/there"
+        ended: list[bool] = []
+
+        def redirecting(visit: Visit) -> None:
+            while visit.take():
+                visit.send(response(307, b"a body", location))
+            ended.append(True)
+
+        server = self.serve(redirecting)
+
+        async def play() -> None:
+            client = self.client(server)
+            for _ in range(5):
+                await client.publish("a", 1)
+            await self.until(lambda: len(ended) >= len(server.visits) - 1)
+
+        return self.play(play())
+
     def test_coded(self: Any) -> Any:
         """
         What was compressed all the same is not undone: nothing would bound its size.
