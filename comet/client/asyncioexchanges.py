@@ -272,7 +272,10 @@ class Exchanges:
         Send a request, and wait for the head of its response.
         """
         progress = Progress()
-        request = makeRequest(self._http, step, progress.awaitTrace)
+        try:
+            request = makeRequest(self._http, step, progress.awaitTrace)
+        except NETWORK_ERRORS as error:
+            raise asFailure(error, step.url.host, False) from error
         sending = self.spawn(self._http.send(request, stream=True))
         try:
             await self._limit(sending, step.deadline)

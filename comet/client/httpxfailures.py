@@ -12,8 +12,13 @@ import httpx
 
 from comet.client.failures import BadAnswer, ClientError, Lost, Silent, Untrusted
 
+# How httpx refuses the URL of a request, and that of a redirect, which it reads though it does not
+# follow it: a UnicodeError is that of a host "xn--" that is no IDN.
+_NO_URL: Final = (httpx.InvalidURL, UnicodeError)
+
 #: What a request or a read can fail with.
 NETWORK_ERRORS: Final = (
+    *_NO_URL,
     httpx.TransportError,
     httpcore.TimeoutException,
     httpcore.NetworkError,
@@ -47,6 +52,8 @@ def asFailure(error: BaseException, host: str, wasSent: bool) -> ClientError:
         return Silent(f"{host} does not answer", wasConnected=False)
     if isinstance(error, _CONNECT) or not wasSent:
         return Lost(f"no connection to {host}: {text}", wasConnected=False)
+    if isinstance(error, _NO_URL):
+        return BadAnswer(f"the server redirects to what is no URL of comet: {text}")
     if isinstance(error, _PROTOCOL) and not text.startswith(_CUT):
         return BadAnswer(f"the server does not speak HTTP: {text}")
     return Lost(f"the connection broke: {text}", wasSent=True)

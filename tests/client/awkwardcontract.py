@@ -73,6 +73,14 @@ class AwkwardContract:
     # The times of most of these tests, in seconds.
     timing = Timing(heartbeat=0.5, timeout=2.0, patience=2.0)
 
+    # None of these has a name whose address a shell would ask for.
+    badLocations: tuple[str, ...] = (
+        "mailto:x",
+        "http://a b/",
+        "http://[::zz]/",
+        "http://127.0.0.1:99999/",
+    )
+
     def setUp(self: Any) -> None:
         """
         Come back soon.
@@ -191,6 +199,19 @@ class AwkwardContract:
                 self.assertIn(b"authorization", visit.requests[0].lower())
             for visit in other.visits:
                 self.assertNotIn(b"authorization", visit.requests[0].lower())
+
+        return self.play(play())
+
+    def test_badRedirects(self: Any) -> Any:
+        """
+        A redirect to what is no URL for a client is a bad answer.
+        """
+
+        async def play() -> None:
+            for location in self.badLocations:
+                redirect = response(307, b"", f"Location: {location}")
+                client = self.client(self.serve(always(redirect)))
+                await self.failing(client.publish("a", 1), BadAnswer)
 
         return self.play(play())
 
