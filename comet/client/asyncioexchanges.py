@@ -148,7 +148,8 @@ class _Socket(asyncio.Protocol):
         self._exchanges = exchanges
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
-        self._isPaused = False
+        # Whether the server takes so little that answers to its pings wait.
+        self._isClogged = False
         self._arrivals = _Arrivals()
         self._host = host
         self.dialog = dialog
@@ -184,12 +185,35 @@ class _Socket(asyncio.Protocol):
         """
         See C{asyncio.Protocol}.
         """
-        inbox = self._arrivals.inbox
-        inbox.received(data)
-        if inbox.isFull and not self._isPaused and self._transport is not None:
-            self._isPaused = True
-            self._transport.pause_reading()
+        self._arrivals.inbox.received(data)
+        if self._arrivals.inbox.isFull:
+            self._throttle()
         self._arrivals.wake()
+
+    def pause_writing(self) -> None:
+        """
+        See C{asyncio.Protocol}.
+        """
+        self._isClogged = True
+        self._throttle()
+
+    def resume_writing(self) -> None:
+        """
+        See C{asyncio.Protocol}.
+        """
+        self._isClogged = False
+        self._throttle()
+
+    def _throttle(self) -> None:
+        """
+        Read on, or stop to read until there is room for what comes and for what it is answered.
+        """
+        if self._transport is None or self._transport.is_closing():
+            return
+        if self._isClogged or self._arrivals.inbox.isFull:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
 
     def eof_received(self) -> None:
         """
@@ -212,9 +236,7 @@ class _Socket(asyncio.Protocol):
         Wait for bytes, and answer pings and the end.
         """
         data = await self._arrivals.take(deadline)
-        if self._isPaused and self._transport is not None:
-            self._isPaused = False
-            self._transport.resume_reading()
+        self._throttle()
         self.dialog.received(data)
         self.send()
 

@@ -20,6 +20,9 @@ Do: TypeAlias = Callable[[Step], Awaitable[object]]
 # How many bytes may wait to be taken before no more are read.
 _MOST_UNREAD: Final = 65536
 
+# How many bytes a piece counts at least: an empty one takes memory, too.
+_LEAST: Final = 64
+
 
 class GivenUp(BaseException):
     """
@@ -97,7 +100,7 @@ class Inbox:
         Keep bytes.
         """
         self._pieces.append(data)
-        self._size += len(data)
+        self._size += max(len(data), _LEAST)
 
     def end(self, error: Exception | None = None) -> None:
         """

@@ -11,7 +11,7 @@ from typing import Any, Final
 from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientProtocol
 from autobahn.websocket.types import ConnectingRequest
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IHandshakeListener, IProtocolFactory
+from twisted.internet.interfaces import IHandshakeListener, IProtocolFactory, IPushProducer
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -47,7 +47,7 @@ class _Quiet:
     trace = info = warn = error = critical = failure = debug
 
 
-@implementer(IHandshakeListener)
+@implementer(IHandshakeListener, IPushProducer)
 class Socket(WebSocketClientProtocol):
     """
     A WebSocket.
@@ -77,6 +77,8 @@ class Socket(WebSocketClientProtocol):
         self.body = b""
         self.wasOpen = not url.isSecure
         self.isLost = False
+        # Whether the server takes so little that answers to its pings wait.
+        self._isClogged = False
         self.shaken: Deferred[None] = Deferred(lambda _: self.close())
 
     def header(self, name: str) -> str | None:
@@ -91,6 +93,8 @@ class Socket(WebSocketClientProtocol):
         See L{IProtocol<twisted.internet.interfaces.IProtocol>}.
         """
         self._connections.opened.add(self)
+        if self.wasOpen:
+            self.transport.registerProducer(self, True)
         super().connectionMade()
 
     def handshakeCompleted(self) -> None:
@@ -98,6 +102,8 @@ class Socket(WebSocketClientProtocol):
         See L{IHandshakeListener}: TLS has verified the certificate.
         """
         self.wasOpen = True
+        # Not before: TLS pauses its producer while it waits for the server to shake hands.
+        self.transport.registerProducer(self, True)
 
     def onConnecting(self, details: Any) -> ConnectingRequest:
         """
@@ -182,9 +188,39 @@ class Socket(WebSocketClientProtocol):
             self.close()
             return
         self.inbox.received(payload)
-        if self.inbox.isFull and not self.isLost:
-            self.transport.pauseProducing()
+        if self.inbox.isFull:
+            self._throttle()
         self.arrivals.wake()
+
+    def pauseProducing(self) -> None:
+        """
+        See L{IPushProducer}: the transport has much to send.
+        """
+        self._isClogged = True
+        self._throttle()
+
+    def resumeProducing(self) -> None:
+        """
+        See L{IPushProducer}.
+        """
+        self._isClogged = False
+        self._throttle()
+
+    def stopProducing(self) -> None:
+        """
+        See L{IPushProducer}.
+        """
+
+    def _throttle(self) -> None:
+        """
+        Read on, or stop to read until there is room for what comes and for what it is answered.
+        """
+        if self.isLost:
+            return
+        if self._isClogged or self.inbox.isFull:
+            self.transport.pauseProducing()
+        else:
+            self.transport.resumeProducing()
 
     def onCloseFrame(self, code: Any, reason: Any) -> None:
         """
@@ -192,6 +228,8 @@ class Socket(WebSocketClientProtocol):
         """
         self._failure = Lost(f"the connection has ended with {code}")
         super().onCloseFrame(code, reason)
+        # TLS does not close while there is a producer.
+        self.transport.unregisterProducer()
         self.transport.loseConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -221,8 +259,8 @@ class Socket(WebSocketClientProtocol):
             isFull = self.inbox.isFull
             texts = self.inbox.takePieces()
             if texts:
-                if isFull and not self.isLost:
-                    self.transport.resumeProducing()
+                if isFull:
+                    self._throttle()
                 return texts
             await self.arrivals.wait(deadline)
 

@@ -540,6 +540,58 @@ class AwkwardContract:
 
         return self.play(play())
 
+    def test_pings(self: Any) -> Any:
+        """
+        A server that sends pings and does not read what they are answered is not read any more.
+        """
+        # Heartbeats between them, so that it is not silent.
+        pings = frame(9, b"x" * 125) * 500 + frame(1, AT)
+
+        def hostile(visit: Visit) -> None:
+            visit.shake()
+            visit.send(frame(1, AT) + frame(1, MESSAGE))
+            visit.sendEach(itertools.repeat(pings, MOST_HELD // len(pings) + 1))
+
+        async def play() -> None:
+            server = self.serve(hostile)
+            client = self.client(server, transport="websocket", timing=Timing(heartbeat=1))
+            reading = client.subscribe("a", "k3f9a2-7", onClose=self.refuse)
+            self.assertEqual((await reading.__anext__()).data, 1)
+            await self.failing(reading.__anext__(), Unavailable)
+            self.assertLess(server.visits[0].sent, MOST_HELD)
+
+        return self.play(play())
+
+    def refuse(self, closing: object) -> None:
+        """
+        End a subscription whose connection is lost.
+        """
+        raise Unavailable("enough")
+
+    def test_emptyFrames(self: Any) -> Any:
+        """
+        Messages without a byte count while a program takes none.
+        """
+
+        def hostile(visit: Visit) -> None:
+            visit.shake()
+            visit.send(frame(1, AT) + frame(1, MESSAGE))
+            visit.sendEach(itertools.repeat(frame(1, b"") * 10000))
+
+        async def play() -> None:
+            server = self.serve(hostile)
+            reading = self.client(server, transport="websocket").subscribe("a", "k3f9a2-7")
+            self.assertEqual((await reading.__anext__()).data, 1)
+            size = -1
+            while size != server.visits[0].sent and size < MOST_HELD:
+                size = server.visits[0].sent
+                for _ in range(20):
+                    await self.pause()
+            self.assertLess(size, MOST_HELD)
+            await reading.close()
+
+        return self.play(play())
+
     def test_leavesNothing(self: Any) -> Any:
         """
         When a client is closed, each of its connections is: kept ones, streams, held polls,
