@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IHandshakeListener, IProtocolFactory, IPushProducer
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
+from twisted.web.http import fromChunk
 from zope.interface import implementer
 
 from comet.client.awaiting import Inbox
@@ -26,6 +27,8 @@ from comet.client.twistedwaiting import Arrivals, Waits
 
 _STATUS: Final = re.compile(rb"HTTP/1\.[01] (\d{3})\b")
 _LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,9})[ \t]*\r\n", re.IGNORECASE)
+_CHUNKED: Final = re.compile(rb"\r\ntransfer-encoding:[ \t]*chunked[ \t]*\r\n", re.IGNORECASE)
+_LAST_CHUNK: Final = b"0\r\n\r\n"
 _END: Final = b"\r\n\r\n"
 _SWITCHED: Final = 101
 _SUBPROTOCOL: Final = "comet.v1"
@@ -138,7 +141,8 @@ class Socket(WebSocketClientProtocol):
     def _hasBody(self, head: bytes) -> bool:
         length = _LENGTH.search(head)
         most = MAX_HEAD if length is None else min(int(length[1]), MAX_HEAD)
-        return self.isLost or len(self.data) - len(head) >= most
+        isWhole = self.isLost or len(self.data) - len(head) >= most
+        return isWhole or (self.data.endswith(_LAST_CHUNK) and bool(_CHUNKED.search(head)))
 
     def failHandshake(self, reason: str) -> None:
         """
@@ -147,7 +151,9 @@ class Socket(WebSocketClientProtocol):
         status = _STATUS.match(self.data)
         if status is not None and int(status[1]) != _SWITCHED and hasattr(self, "http_headers"):
             self.status = int(status[1])
-            self.body = self.data.partition(_END)[2][:MAX_HEAD]
+            head, end, body = self.data.partition(_END)
+            isChunked = _CHUNKED.search(head + end)
+            self.body = (_joinChunks(body) if isChunked else body)[:MAX_HEAD]
             self._fire(None)
         else:
             self._fire(BadAnswer(f"there is no WebSocket: {reason}"))
@@ -270,6 +276,20 @@ class Socket(WebSocketClientProtocol):
         """
         if not self.isLost:
             self.transport.abortConnection()
+
+
+def _joinChunks(body: bytes) -> bytes:
+    """
+    Return what is in the chunks of a body (RFC 9112 7.1), up to the first that is not whole.
+    """
+    pieces: list[bytes] = []
+    try:
+        while not pieces or pieces[-1]:
+            piece, body = fromChunk(body)
+            pieces.append(piece)
+    except ValueError:
+        pass
+    return b"".join(pieces)
 
 
 def makeFactory(

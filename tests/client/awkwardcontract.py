@@ -415,12 +415,14 @@ class AwkwardContract:
 
     def test_refusedSocket(self: Any) -> Any:
         """
-        A refusal of the handshake is read however the network cuts it, with or without a length,
-        and its body is bounded.
+        A refusal of the handshake is read however the network cuts it, with or without a length or
+        in chunks, and its body is bounded.
         """
         problem = b'{"code":"unavailable","detail":"later"}'
         whole = response(503, problem, "Retry-After: 3000")
         bare = b"HTTP/1.1 503 No\r\nRetry-After: 3000\r\n\r\n" + problem
+        chunked = b"HTTP/1.1 503 No\r\nRetry-After: 3000\r\nTransfer-Encoding: chunked\r\n\r\n"
+        chunked += chunk(problem[:20]) + chunk(problem[20:]) + chunk(b"")
         told: list[Any] = []
 
         def cutting(answer: bytes, size: int) -> Play:
@@ -429,6 +431,8 @@ class AwkwardContract:
             def play(visit: Visit) -> None:
                 visit.take()
                 visit.sendEach(pieces, 0.01)
+                if answer is not bare:
+                    visit.awaitEnd()
 
             return play
 
@@ -442,13 +446,13 @@ class AwkwardContract:
             raise Unavailable("enough")
 
         async def play() -> None:
-            for answer in (whole, bare):
+            for answer in (whole, bare, chunked):
                 for size in (5, 30, 1000):
                     server = self.serve(cutting(answer, size))
                     client = self.client(server, transport="websocket")
                     reading = client.subscribe("a", onClose=lost)
                     await self.failing(reading.__anext__(), Unavailable)
-            self.assertEqual(told, [("unavailable", "later", 3000)] * 6)
+            self.assertEqual(told, [("unavailable", "later", 3000)] * 9)
             server = self.serve(endless)
             reading = self.client(server, transport="websocket").subscribe("a")
             await self.failing(reading.__anext__(), Refused, BadAnswer, Lost)
