@@ -26,10 +26,13 @@ from comet.client.serverurl import ServerURL
 from comet.client.splitting import MAX_BYTES
 from comet.errors import CometError
 
-_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+#: The statuses of redirects.
+REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 # RFC 9110 15.4: after the others a browser makes a GET of a POST, which would publish nothing.
 _KEEPING: Final = frozenset({307, 308})
-_MOST_REDIRECTS: Final = 5
+
+#: How many redirects in a row are followed.
+MOST_REDIRECTS: Final = 5
 
 #: How many connections a shell keeps for further requests, and for how many seconds: less than a
 #: server keeps them.
@@ -246,19 +249,19 @@ class Requester:
         @return: What to read the body from.  The caller closes it.
         """
         shown = yield from self.credential.headers()
-        for _ in range(_MOST_REDIRECTS + 1):
+        for _ in range(MOST_REDIRECTS + 1):
             own = shown if url.origin == self.url.origin else {}
             sent = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers, **own}
             response: Response = yield Request(method, url, sent, body, deadline)
             location = response.header("location")
-            mayFollow = _REDIRECTS if method == "GET" else _KEEPING
+            mayFollow = REDIRECTS if method == "GET" else _KEEPING
             if response.status not in mayFollow or location is None:
                 if response.status < 300 and own:
                     self.credential.taken()
                 return response
             response.close()
             url = redirected(url, location)
-        raise BadAnswer(f"the server redirects more than {_MOST_REDIRECTS} times")
+        raise BadAnswer(f"the server redirects more than {MOST_REDIRECTS} times")
 
 
 def readBody(response: Response, most: int, deadline: float) -> Steps[bytes]:

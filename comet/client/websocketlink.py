@@ -9,12 +9,10 @@ from typing import Final
 from comet.client.clientsteps import USER_AGENT, Socket, Steps, Texts, Upgrade
 from comet.client.failures import BadAnswer, readProblem
 from comet.client.received import Envelope, EnvelopeReader
-from comet.client.requester import Requester, redirected
+from comet.client.requester import MOST_REDIRECTS, REDIRECTS, Requester, redirected
 from comet.client.serverurl import namesPath
 from comet.client.standing import Standing
 
-_MOST_REDIRECTS: Final = 5
-_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _SWITCHED: Final = 101
 
 
@@ -39,7 +37,7 @@ class WebSocketLink:
             f"channels/{namesPath(self._standing.names)}",
             {"transport": "websocket", "time": "1", **self._standing.parameters()},
         )
-        for _ in range(_MOST_REDIRECTS + 1):
+        for _ in range(MOST_REDIRECTS + 1):
             own = shown if url.origin == self._requester.url.origin else {}
             socket: Socket = yield Upgrade(url, {"User-Agent": USER_AGENT, **own}, deadline)
             self._socket = socket
@@ -48,11 +46,11 @@ class WebSocketLink:
                     credential.taken()
                 return
             location = socket.header("location")
-            if socket.status not in _REDIRECTS or location is None:
+            if socket.status not in REDIRECTS or location is None:
                 raise readProblem(socket.status, socket.body, socket.header("retry-after"))
             self.close()
             url = redirected(url, location)
-        raise BadAnswer(f"the server redirects more than {_MOST_REDIRECTS} times")
+        raise BadAnswer(f"the server redirects more than {MOST_REDIRECTS} times")
 
     def receive(self, deadline: float) -> Steps[list[Envelope]]:
         """
