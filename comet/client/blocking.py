@@ -87,7 +87,8 @@ class Client:
         @param timing: How long to wait for what.
 
         @param tls: How the server's certificate is verified; by default, by the certificates of the
-            system.
+            system.  httpx writes into it which protocols it speaks, so it should be for clients of
+            HTTP only.
 
         @raise ValueError: If one of these is not allowed.
         """

@@ -4,6 +4,7 @@ What every shell does alike, with real servers and real connections.
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Sequence
 from typing import Any
 
@@ -188,4 +189,5 @@ class ShellContract(SameContract):
         """
         Return what trusts the certificate of the tests.
         """
-        return authority().context
+        # httpx writes into it which protocols it speaks.
+        return ssl.create_default_context(cafile=str(authority().certificate))
