@@ -136,8 +136,15 @@ class Connection:
         # Watched for input, the socket would tell its end in each turn.
         self.pauseProducing()
         if self.edge.hub.turns.isCrowded:
-            self.edge.hangups.add(self.inputEnded)
+            self.edge.hangups.add(self._endInput)
         else:
+            self.inputEnded()
+
+    def _endInput(self) -> None:
+        """
+        The end of the input has waited for its turn; meanwhile the connection may have gone.
+        """
+        if self.fd >= 0:
             self.inputEnded()
 
     def _lost(self) -> None:

@@ -6,6 +6,7 @@ sent before is carried out and answered, and what they read goes on.
 from __future__ import annotations
 
 import json
+from select import EPOLLIN
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -68,6 +69,23 @@ class HalfClosedTests(LeanTestCase):
         self.reactor.settle()
         self.assertEqual((self.connections, len(self.tcpPort._edge)), (0, 0))
         self.assertEqual(list(self.hub.fanout.readers), [])
+
+    def test_goneBeforeItsTurn(self) -> None:
+        """
+        Where many close their writing side in one moment, those that are gone before
+        that has its turn are left alone.
+        """
+        for transport in (*STREAMS, "longpoll"):
+            peer = self.reader(transport)
+            peer.halfClose()
+            port = self.tcpPort if transport == "tcp" else self.port
+            (connection,) = port._edge.connections.values()
+            self.hub.turns.isCrowded = True
+            connection.ready(EPOLLIN)
+            self.hub.turns.isCrowded = False
+            connection.close()
+            self.assertAllClosed()
+            self.assertEqual(self.flushLoggedErrors(), [], transport)
 
     def test_answersLines(self) -> None:
         """
