@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar
 
@@ -30,6 +31,7 @@ from comet.model.cursors import parseCursor
 from comet.model.messages import Message
 from comet.model.positions import HistoryPage
 from comet.model.presence import MOST_LISTED
+from comet.reactor.threads import held
 from comet.testing.memoryhub import MemoryHub
 from comet.testing.memoryreading import MemoryReading
 
@@ -84,14 +86,14 @@ class MemoryServer:
 
         @param names: Channels and patterns.
         """
-        with self.changed:
+        with self.held():
             return self.hub.published(names)
 
     def countReaders(self, channel: str) -> int:
         """
         Count the readers of a channel.
         """
-        with self.changed:
+        with self.held():
             return self.hub.countReaders(channel)
 
     def publish(self, channel: str, data: Any, event: str | None = None) -> str:
@@ -112,11 +114,19 @@ class MemoryServer:
         """
         Let time go on for the server: members leave, keys are forgotten.
         """
-        with self.changed:
+        with self.held():
             self.hub.advance(seconds)
             self.tell()
 
     # -- For stand-ins
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """
+        Use the hub, in any thread: no other one does meanwhile.
+        """
+        with self.changed, held():
+            yield
 
     def wait(self, call: Callable[[], Deferred[T]]) -> T:
         """
@@ -128,7 +138,7 @@ class MemoryServer:
         """
         results: list[T] = []
         failures: list[BaseException] = []
-        with self.changed:
+        with self.held():
             call().addCallbacks(results.append, lambda failure: failures.append(failure.value))
             # What it takes is done in turns, and none of it waits for time.
             for _ in range(_TURNS):

@@ -63,7 +63,7 @@ class _StandIn:
 
     def _close(self) -> None:
         server = self._core.server
-        with server.changed:
+        with server.held():
             self._core.close()
             server.tell()
 
@@ -94,11 +94,11 @@ class _Subscription:
         self._reading.handled()
 
     def _take(self) -> Message | Gap | None:
-        with self._server.changed:
+        with self._server.held():
             return self._reading.take()
 
     def _end(self) -> None:
-        with self._server.changed:
+        with self._server.held():
             self._reading.close()
             self._server.tell()
 
@@ -183,7 +183,7 @@ class BlockingSubscription(_Subscription):
         See L{comet.client.blocking.Subscription.next}.
         """
         until = None if timeout is None else time.monotonic() + timeout
-        with self._server.changed:
+        with self._server.held():
             while True:
                 item = self._reading.take()
                 left = None if until is None else until - time.monotonic()

@@ -11,6 +11,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.python import threadable
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.client import asyncio as forAsyncio
@@ -96,8 +97,10 @@ class BlockingTests(_StandIns, SynchronousTestCase):
 
     def test_threads(self) -> None:
         """
-        A thread waits for what another one publishes, until the client is closed.
+        A thread waits for what another one publishes, until the client is closed; also
+        while a reactor runs in a thread.
         """
+        self.patch(threadable, "ioThread", threadable.getThreadID())
         client = BlockingStandIn(self.server, key=self.server.key)
         found: list[Any] = []
         reads = threading.Event()
