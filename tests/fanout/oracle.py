@@ -332,7 +332,8 @@ class Tracker:
             return
         floor = self.bus.floor(held.name)
         assert isNew or floor > (held.told if self.isExact else held.begin or 0), "nothing was lost"
-        if held.isPending and self.cursor is not None:
+        isBehind = self.cursor is not None and (held.begin or 0) < self.cursor.position
+        if held.isPending and self.cursor is not None and isBehind:
             # A replay reads up to where the other names stand, and tells what it
             # has lost up to there.  What is lost beyond is another gap.
             floor = min(floor, self.cursor.position)
