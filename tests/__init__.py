@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import math
 
-from hypothesis import HealthCheck, settings
-
 from comet.logging import clientlog
 
-# No test depends on how fast the machine is.
-settings.register_profile(
-    "comet", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
-settings.load_profile("comet")
+try:
+    from hypothesis import HealthCheck, settings
+except ModuleNotFoundError:
+    # The benchmarks use a part of the tests, and need none of their packages.
+    pass
+else:
+    # No test depends on how fast the machine is.
+    settings.register_profile(
+        "comet", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("comet")
 
 # All tests of a run share the log of one process, and some look for their own
 # lines in it.
