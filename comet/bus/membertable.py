@@ -295,7 +295,7 @@ class MemberTable:
         @param end: The end of the log.
 
         @param changed: The position of the last message that tells of the channel, if
-            nobody is there.
+            it has no member.
 
         @raise BadRequest: If C{after} is no member.
         """

@@ -25,15 +25,19 @@ _BATCH_BYTES: Final = 2**20
 _FIELDS: Final = frozenset({"channel", "data", "event", "encoding", "key", "exclude"})
 
 
-def encodeLine(publication: Mapping[str, Any]) -> bytes:
+def encodeLine(publication: object) -> bytes:
     """
     Write a publication as one line.
 
-    @param publication: C{channel} and C{data}, and perhaps C{event}, C{encoding}, C{key} and
-        C{exclude}.  The data are a value of JSON, or C{bytes}.  Without a key it gets a random one.
+    @param publication: A mapping of C{channel} and C{data}, and perhaps C{event}, C{encoding},
+        C{key} and C{exclude}.  The data are a value of JSON, or C{bytes}.  Without a key it gets a
+        random one.
 
-    @raise BadMessage: If it has other fields, or JSON does not have its values.
+    @raise BadMessage: If it is no mapping, has other fields, or JSON does not have its values.
     """
+    if not isinstance(publication, Mapping):
+        kind = type(publication).__name__
+        raise BadMessage(f"a publication is a mapping with channel and data, not of type {kind}")
     others = publication.keys() - _FIELDS
     if others:
         raise BadMessage(f"a publication has {str(sorted(others)[0])[:64]!r}, which is no field")

@@ -172,8 +172,9 @@ def timeLeft(token: str, today: float) -> float:
 
 def _number(claims: Any, name: str) -> float | None:
     value = claims.get(name) if isinstance(claims, dict) else None
-    isNumber = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return float(value) if isNumber else None  # type: ignore[arg-type]
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    return None
 
 
 def _checkWord(word: object) -> str:

@@ -33,7 +33,11 @@ class _StandIn:
         @param token: A token that the client shows.
 
         @param key: A publish key or admin key, instead of a token.
+
+        @raise ValueError: If both are given, as with a real client.
         """
+        if token is not None and key is not None:
+            raise ValueError("a client has a token or a key, not both")
         self._core = StandIn(server, key if token is None else token)
 
     def _publish(self, *values: Any) -> str:

@@ -95,7 +95,9 @@ class SameContract:
             await self.refused(Unauthorized, lambda: client.subscribe("$events").__anext__())
             await self.refused(BadChannel, lambda: client.publish("open/*", 1))
             await self.refused(BadMessage, lambda: client.publish(channel, 1, event="$x"))
-            for odd in ({"data": 1}, {"channel": channel}, {"channel": channel, "data": 1, "x": 1}):
+            odds: list[Any] = [{"data": 1}, {"channel": channel}, "a", None, 1]
+            odds.append({"channel": channel, "data": 1, "x": 1})
+            for odd in odds:
                 await self.refused(BadMessage, lambda odd=odd: client.publishMany([odd]))
             await self.refused(BadMessage, lambda: client.publish(channel, float("nan")))
             self.assertRaises(BadChannel, client.subscribe, "a//b")

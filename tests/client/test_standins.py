@@ -86,6 +86,13 @@ class BlockingTests(_StandIns, SynchronousTestCase):
         """
         self.assertRaises(StopIteration, coroutine.send, None)
 
+    def test_tokenOrKey(self) -> None:
+        """
+        A client shows a token or a key, not both.
+        """
+        for kind in (BlockingStandIn, AsyncioStandIn, TwistedStandIn):
+            self.assertRaises(ValueError, kind, self.server, token="a.b.c", key=self.server.key)
+
     def test_sameMethods(self) -> None:
         """
         The methods take the same.
