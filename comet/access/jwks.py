@@ -74,8 +74,9 @@ def _isLoopback(host: str) -> bool:
 
 class KeySet:
     """
-    Keeps the keys of an issuer.  Those that are known are at hand, whatever becomes
-    of the URL; for others the set is fetched again, at most once in L{SELDOM} seconds.
+    Keeps the keys of an issuer.  A known key is at hand even while the URL gives no
+    answer.  For an unknown one the set is fetched again, at most once in L{SELDOM}
+    seconds.
 
     @ivar keys: The keys that were got last.
 

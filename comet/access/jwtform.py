@@ -27,7 +27,7 @@ def isJWTForm(text: str) -> bool:
     if found is None or len(found[1]) % 4 == 1:
         return False
     if len(text) > MAX_TOKEN:
-        # The verifier of tokens refuses it, whatever its first part says.
+        # The verifier refuses a token of this length before it reads its header.
         return True
     try:
         header = json.loads(urlsafe_b64decode(found[1] + "=" * (-len(found[1]) % 4)))

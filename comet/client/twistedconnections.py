@@ -76,7 +76,8 @@ class WatchedConnection(ProtocolWrapper):
 
     def pauseProducing(self) -> None:
         """
-        Stop to read.  Twisted does so behind the head, until somebody reads the body.
+        Stop reading.  Twisted's client calls this behind the head of a response, and
+        resumes when the caller reads the body.
         """
         self._isHead = False
         self.transport.pauseProducing()

@@ -12,8 +12,8 @@ A burst ends early
   - when it has L{MOST_TOGETHER} messages or L{MOST_BYTES} of data, which bounds for
     how long the bus is busy with it;
 
-  - before anything is read from the log, or deleted from it, so that whoever asks
-    after it has published finds what it has published.
+  - before anything is read from the log, or deleted from it, so that a client that
+    publishes and then reads finds what it has published.
 
 A bus that does not answer at once is asked for little at a time: it stores in the order
 in which it is asked, so all that it has wait for each other.  The rest waits here, in

@@ -28,9 +28,9 @@ class Publishers(Hooked):
     @property
     def filter(self) -> Callable[[Publication], Publication] | None:
         """
-        Called with each publication before it is stored, whoever publishes it, on
-        every transport: those of clients once their right is checked, and those of
-        the application, of the publisher C{"server"}.  It returns what is stored in its
+        Called with each publication before it is stored, on every transport: with
+        those of clients once their right is checked, and with those of the
+        application, whose publisher is C{"server"}.  It returns what is stored in its
         place: the publication itself, or what L{withData} makes of it; or it raises a
         L{CometError}, which refuses the request as a whole.  It must not take long.
 

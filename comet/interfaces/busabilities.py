@@ -32,9 +32,9 @@ class IBurstBus(IMessageBus):
 
     def publishBurst(requests: Sequence[Sequence[Publication]]) -> Deferred[Sequence[Outcome]]:
         """
-        Store the publications of several requests.  Each request is stored as by
-        C{publish}, as a whole or not at all, after those before it, and whatever
-        becomes of these.
+        Store the publications of several requests.  The bus stores each request as
+        by C{publish}, as a whole or not at all, and after those before it.  A request
+        that fails does not stop the next.
 
         @return: Fires with the outcome of each request, in their order, once all are
             stored and the listeners of this bus have heard of them: the answers to its

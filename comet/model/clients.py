@@ -76,7 +76,7 @@ class Client:
     @ivar mayAdmin: Whether the client may also read the channels of the server's
         own, and disconnect and revoke others.
 
-    @ivar rights: What it may do beyond what everybody may.
+    @ivar rights: What it may do beyond what is open to every client.
 
     @ivar info: What others are shown of it: a value of JSON, or L{None}.
 

@@ -20,8 +20,8 @@ def _several(patterns: Iterable[str]) -> tuple[str, ...]:
 @frozen
 class Rights:
     """
-    What one client may do beyond what everybody may.  None of it reaches a channel
-    with a segment that begins with C{$}.
+    What one client may do beyond what is open to every client.  No right reaches a
+    channel with a segment that begins with C{$}.
 
     @ivar subscribe: The channels and patterns that it may read.
 
