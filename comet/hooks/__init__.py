@@ -17,6 +17,7 @@ L{hooks<comet.interfaces.hooks.IHooks>} are asked in the same places.
   - L{hooktable}: which channels are asked about
   - L{questions}: asking, and waiting for the answer for some time
   - L{lanes}: the order of what waits
+  - L{publicationparts}: a publication in parts, one for each of its channels
   - L{publishhook}: asking before messages are stored
   - L{allowednames}: what clients may read without being asked about again
   - L{subscribehook}: asking before names are read

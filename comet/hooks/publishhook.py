@@ -25,6 +25,7 @@ from comet.framing.publications import Limits, fromValue
 from comet.hooks.hooktable import HookTable
 from comet.hooks.lanes import Lanes, Ticket
 from comet.hooks.places import Places, holderOf
+from comet.hooks.publicationparts import joined, partsOf, piecesOf, sizeOf
 from comet.hooks.questions import Questions
 from comet.http.outgoing import PUBLISH
 from comet.interfaces.hooks import IHooks
@@ -212,7 +213,7 @@ class PublishHook:
 
         @return: Whether they may wait.
         """
-        if self.places.take(holder, *_sizeOf(publications)):
+        if self.places.take(holder, *sizeOf(publications)):
             return True
         error = Unavailable("too many messages of this client wait for leave to be stored")
         failed(Failure(error))
@@ -224,7 +225,7 @@ class PublishHook:
         """
         What has come again with its key waits no more for the first.
         """
-        self.places.leave(holder, *_sizeOf(publications))
+        self.places.leave(holder, *sizeOf(publications))
         again()
 
     def settled(self, request: _Request) -> None:
@@ -273,7 +274,7 @@ class PublishHook:
         """
         A request has had its turn.
         """
-        self.places.leave(request.holder, *_sizeOf(request.publications))
+        self.places.leave(request.holder, *sizeOf(request.publications))
         self._pending.release()
 
     def ended(self, request: _Request) -> None:
@@ -367,12 +368,7 @@ class _Request:
         self._open: list[Deferred[Any]] = []
         # What is to be stored of each publication, by channel; or what it was answered
         # before.
-        self._parts: list[list[Publication] | Published] = [
-            [evolve(each, channels=(channel,)) for channel in each.channels]
-            if len(each.channels) > 1
-            else [each]
-            for each in publications
-        ]
+        self._parts: list[list[Publication] | Published] = [partsOf(each) for each in publications]
 
     def ask(self) -> None:
         """
@@ -479,20 +475,13 @@ class _Request:
 
     def _pieces(self) -> list[Sequence[Publication]]:
         """
-        Return what is to be stored of each publication: the publication itself, unless
-        what is stored differs by channel.
+        Return what is to be stored of each publication; nothing of one that was answered
+        before.
         """
-        pieces: list[Sequence[Publication]] = []
-        for publication, parts in zip(self.publications, self._parts, strict=True):
-            if isinstance(parts, Published):
-                pieces.append(())
-            elif len(parts) == 1:
-                pieces.append(parts)
-            elif all(_isSame(publication, each) for each in parts):
-                pieces.append((publication,))
-            else:
-                pieces.append([_withOwnKey(publication, each) for each in parts])
-        return pieces
+        return [
+            () if isinstance(parts, Published) else piecesOf(publication, parts)
+            for publication, parts in zip(self.publications, self._parts, strict=True)
+        ]
 
     def _stored(self, answers: Sequence[Published]) -> None:
         left = list(answers)
@@ -504,7 +493,7 @@ class _Request:
                 told.append(parts)
                 continue
             own, left = left[: len(pieces)], left[len(pieces) :]
-            answer = own[0] if len(own) == 1 else _joined(own)
+            answer = joined(own)
             self._hook.remember(publication, answer)
             told.append(answer)
         self._end(partial(self._done, told))
@@ -517,39 +506,3 @@ class _Request:
             tell()
         finally:
             self._hook.ended(self)
-
-
-def _sizeOf(publications: Sequence[Publication]) -> tuple[int, int]:
-    """
-    Return how many messages, by channel, and bytes some publications are.
-    """
-    channels = sum([len(each.channels) for each in publications])
-    return channels, sum([len(each.payload) for each in publications])
-
-
-def _isSame(publication: Publication, part: Publication) -> bool:
-    """
-    Tell whether a part, of one channel, is as the publication is.
-    """
-    return part.payload == publication.payload and (
-        (part.event, part.encoding) == (publication.event, publication.encoding)
-    )
-
-
-def _withOwnKey(publication: Publication, part: Publication) -> Publication:
-    """
-    Give a part that is stored on its own a key of its own, which no publisher can have:
-    the one that the publisher gave is that of all its channels.
-    """
-    if publication.key is None:
-        return part
-    key = "\n".join((publication.key, *sorted(publication.channels)))
-    return evolve(part, key=key, mark=publication.fingerprint())
-
-
-def _joined(answers: Sequence[Published]) -> Published:
-    """
-    Join the answers to the parts of one publication.
-    """
-    positions = {channel: at for each in answers for channel, at in each.positions.items()}
-    return Published(answers[-1].epoch, positions)
