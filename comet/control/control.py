@@ -16,17 +16,19 @@ from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any, Final, Protocol
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from comet.access.keptrevocations import RESTORE, REVOKE, KeptRevocations, revocationOf
+from comet.access.keptrevocations import RESTORE, REVOKE, revocationOf
 from comet.access.leases import Leases
-from comet.access.revocations import Revocation, Revocations, takes
+from comet.access.revocations import Revocation, takes
 from comet.control.audience import Audience
-from comet.errors import CometError, TooMany
+from comet.control.endedcount import EndedCount
+from comet.control.inforce import InForce
+from comet.errors import CometError
 from comet.fanout.application import Subscription
 from comet.framing.orders import Order, encodeOrder, readOrderPayload, readPayload
 from comet.framing.strictjson import encode
@@ -57,9 +59,6 @@ LATE: Final = 60.0
 # For how many seconds it is waited for what other nodes have ended.
 COUNTED: Final = 1.0
 
-# For how many seconds a server that starts waits until it knows what is revoked.
-LOADING: Final = 5.0
-
 # How many orders are remembered as obeyed.
 _OBEYED: Final = 4096
 
@@ -79,41 +78,12 @@ class Subscribe(Protocol):
         """
 
 
-class Tally:
-    """
-    Adds up what other nodes have ended.
-
-    @ivar count: The sum.
-
-    @ivar done: Fires when all have told.
-    """
-
-    def __init__(self, others: int) -> None:
-        """
-        @param others: How many other nodes there are.
-        """
-        self.count = 0
-        self.done: Deferred[None] = Deferred()
-        self._left = others
-        self._check()
-
-    def add(self, count: int) -> None:
-        """
-        Another node has ended so many.
-        """
-        self.count += count
-        self._left -= 1
-        self._check()
-
-    def _check(self) -> None:
-        if self._left <= 0 and not self.done.called:
-            self.done.callback(None)
-
-
 @implementer(IReceiver)
 class Control:
     """
     Gives orders to all nodes, and obeys those of all.
+
+    @ivar inForce: Finds out what is revoked.
 
     @ivar revocations: What is revoked, as far as this node knows.
 
@@ -145,28 +115,22 @@ class Control:
 
         @param subscribe: Reads the channel.
         """
-        self.revocations = Revocations(lambda: leases.now())
-        self.kept = KeptRevocations(bus)
         self._bus = bus
         self._audience = audience
         self._leases = leases
+        self.inForce = InForce(bus, self.now, clock, self._endRevoked)
+        self.revocations = self.inForce.revocations
+        self.kept = self.inForce.kept
         self.forgetting: list[Callable[[Callable[[Client], bool]], object]] = []
         self.others: dict[str, Callable[[Message], object]] = {}
         self._subscribe = subscribe
         self._clock = clock
         self._subscription: Subscription | None = None
         self._isStarted = self._isStopped = False
-        # Whether the channel is read, or will be unless that fails.
-        self._isAsked = False
         self._again: IDelayedCall | None = None
-        # Changes that were heard while the state is read, to be made once it is; and
-        # the number of that reading.
-        self._changes: list[Callable[[], object]] | None = None
-        self._reading = 0
-        self._waiting: list[Deferred[None]] = []
         self._obeyed: OrderedDict[str, None] = OrderedDict()
         # By the ids of orders that were given here, and of which other nodes tell.
-        self._tallies: dict[str, Tally] = {}
+        self._tallies: dict[str, EndedCount] = {}
 
     # -- Following the channel
 
@@ -206,26 +170,17 @@ class Control:
         """
         Wait until it is known what is revoked.
 
-        @return: Fires then, or after L{LOADING} seconds: tokens are unavailable by then.
+        @return: Fires then, or after L{LOADING<comet.control.inforce.LOADING>} seconds:
+            tokens are unavailable by then.
         """
-        if self.revocations.isLoaded:
-            return succeed(None)
-        waiting: Deferred[None] = Deferred()
-        self._waiting.append(waiting)
-        return waiting.addTimeout(LOADING, self._clock, lambda result, seconds: None)
-
-    def _tellLoaded(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for each in waiting:
-            if not each.called:
-                each.callback(None)
+        return self.inForce.whenLoaded()
 
     def stop(self) -> None:
         """
         Obey no more.  No timer is left.
         """
         self._isStopped = True
-        self._tellLoaded()
+        self.inForce.stop()
         again, self._again = self._again, None
         if again is not None:
             again.cancel()
@@ -234,31 +189,22 @@ class Control:
             subscription.unsubscribe()
 
     def _follow(self) -> None:
-        self._isAsked = True
         # Before the state is read: a change of it is told either there or here.
         self._subscribe(CONTROL, "now", self).addCallbacks(
-            lambda _: self._load(), self._notFollowed
+            lambda _: self.inForce.load(), self._notFollowed
         )
 
     def _notFollowed(self, failure: Failure) -> None:
-        self._isAsked = False
-        self._tellTrouble("the orders to all nodes cannot be read", failure)
+        self.inForce.tellTrouble("the orders to all nodes cannot be read", failure)
         self._followAgain()
-
-    def _tellTrouble(self, what: str, failure: Failure) -> None:
-        error = failure.value
-        if isinstance(error, CometError):
-            self._busLog.warn(
-                "{what}: {detail}; until they are, tokens are unavailable",
-                what=what,
-                detail=error.detail,
-            )
-        else:
-            self._log.failure("{what}", failure, what=what)
 
     def _followAgain(self) -> None:
         if not self._isStopped and self._again is None:
             self._again = self._clock.callLater(AGAIN, self._tryAgain)
+
+    def _tryAgain(self) -> None:
+        self._again = None
+        self._follow()
 
     def subscriptionOpened(self, subscription: Subscription) -> None:
         """
@@ -271,16 +217,15 @@ class Control:
         See L{IReceiver.subscriptionClosed}: begin anew, unless the server goes down.
         """
         self._subscription = None
-        self._isAsked = False
         if close.code != "draining":
-            self._mistrust()
+            self.inForce.mistrust()
             self._followAgain()
 
     def gapFound(self, cursor: Cursor, names: Sequence[str]) -> None:
         """
         See L{IReceiver.gapFound}: orders were lost.
         """
-        self._load()
+        self.inForce.load()
 
     def messageReceived(self, message: Message, replay: bool) -> None:
         """
@@ -299,67 +244,9 @@ class Control:
             self._busLog.warn("an order of the nodes is not obeyed: {detail}", detail=error.detail)
             if message.event == REVOKE:
                 # It may be kept so that it can be read.
-                self._loadLater()
+                self.inForce.loadLater()
 
     # -- What is in force
-
-    def _mistrust(self) -> None:
-        """
-        What is in force is not known for certain any more.
-        """
-        self._reading += 1
-        self._changes = None
-        if self.kept.isKept:
-            self.revocations.unload()
-
-    def _load(self) -> None:
-        """
-        Read from the bus what is in force.
-        """
-        self._mistrust()
-        if self.kept.isKept and not self._isStopped:
-            self._changes = []
-            read = Deferred.fromCoroutine(self.kept.all())
-            number = self._reading
-            read.addCallback(self._loaded, number).addErrback(self._notLoaded, number)
-
-    def _loaded(self, found: Sequence[Revocation], number: int) -> None:
-        if number != self._reading:
-            # It was begun again since.
-            return
-        revocations = self.revocations
-        missed = {each.client for each in found if each.id not in revocations} - {""}
-        revocations.load(found)
-        changes, self._changes = self._changes or (), None
-        for change in changes:
-            change()
-        if not revocations.isQuiet:
-            self._endRevoked(missed)
-        if revocations.isLoaded:
-            self._tellLoaded()
-
-    def _notLoaded(self, failure: Failure, number: int) -> None:
-        if number == self._reading:
-            self._tellTrouble("the revocations in force cannot be read", failure)
-            self._loadLater()
-
-    def _loadLater(self) -> None:
-        """
-        Read again what is in force.  Until then it is not known.
-        """
-        self._mistrust()
-        if self.kept.isKept and not self._isStopped and self._again is None:
-            self._again = self._clock.callLater(AGAIN, self._tryAgain)
-
-    def _tryAgain(self) -> None:
-        """
-        Do again what failed.  There is one timer for both, so what is due is found out now.
-        """
-        self._again = None
-        if self._isAsked:
-            self._load()
-        else:
-            self._follow()
 
     def _endRevoked(self, missed: Collection[str]) -> None:
         """
@@ -414,7 +301,7 @@ class Control:
 
         def stored(wasInForce: bool) -> bool:
             if wasInForce:
-                self._change(partial(self.revocations.remove, id))
+                self.inForce.remove(id)
             return wasInForce
 
         return self.kept.drop(id).addCallback(stored)
@@ -437,7 +324,7 @@ class Control:
         # A bus that is away is not waited for: publishing says so at once.
         if INodesBus.providedBy(self._bus) and self._bus.isAvailable and self.isFollowing:
             others = await self._bus.countListening(CONTROL) - 1
-        tally = self._tallies[id] = Tally(others)
+        tally = self._tallies[id] = EndedCount(others)
         try:
             await self._bus.publish([change])
             self._isNew(id)
@@ -462,25 +349,6 @@ class Control:
             self._obeyed.popitem(last=False)
         return True
 
-    def _change(self, change: Callable[[], object]) -> None:
-        """
-        Change what is in force, now and when what was in force before is known.
-        """
-        if self._changes is not None:
-            self._changes.append(change)
-        change()
-
-    def _add(self, revocation: Revocation) -> None:
-        """
-        Put a revocation in force here.
-        """
-        try:
-            self.revocations.add(revocation)
-        except TooMany as error:
-            # The bus has taken it: some others are over there.
-            self._busLog.warn("{detail}: what is in force is read again", detail=error.detail)
-            self._loadLater()
-
     def _obeyRevoke(self, message: Message) -> None:
         id, order = readOrderPayload(message.payload, True)
         self._revoked(revocationOf(id, order, message.time), order)
@@ -488,7 +356,7 @@ class Control:
     def _revoked(self, revocation: Revocation, order: Order) -> None:
         if not self._isNew(revocation.id):
             return
-        self._change(partial(self._add, revocation))
+        self.inForce.add(revocation)
 
         def concerns(client: Client) -> bool:
             if client.known is Known.TOKEN:
@@ -499,7 +367,7 @@ class Control:
 
     def _obeyRestore(self, message: Message) -> None:
         id, _ = readPayload(message.payload)
-        self._change(partial(self.revocations.remove, id))
+        self.inForce.remove(id)
 
     def _obeyDisconnect(self, message: Message) -> None:
         id, order = readOrderPayload(message.payload, False)

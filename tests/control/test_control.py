@@ -21,7 +21,7 @@ from comet.access.rights import Access
 from comet.access.tokens import TokenVerifier
 from comet.bus.memory.bus import MemoryBus
 from comet.control.audience import Audience
-from comet.control.control import LOADING
+from comet.control.inforce import LOADING
 from comet.errors import BadCredential, BadRequest, Forbidden, Unavailable
 from comet.fanout.states import State
 from comet.fanout.streams import StreamReader
