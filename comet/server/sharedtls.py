@@ -9,13 +9,15 @@ from typing import Any, Final
 
 from OpenSSL.SSL import WantReadError
 from twisted.internet.protocol import connectionDone
+from twisted.internet.tcp import Server
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from comet.reactor.plainsockets import isEmpty, isPlain, sendPlain
 from comet.reactor.turns import Turns
 from comet.transports.connected import connectionFailed
-from comet.transports.sinks import IPromptTransport, isPlain, sendPlain
+from comet.transports.sinks import IPromptTransport
 
 # How much is taken at once of what is encrypted: two records.
 _RECORDS: Final = 2**15
@@ -48,7 +50,7 @@ class SharedTLSProtocol(_TLSProtocol):  # type: ignore[misc]
         """
         Begin TLS.
         """
-        self._isDirect = isPlain(transport)
+        self._isDirect = isPlain(transport, Server)
         super().makeConnection(transport)
 
     def dataReceived(self, data: bytes) -> None:
@@ -106,7 +108,7 @@ class SharedTLSProtocol(_TLSProtocol):  # type: ignore[misc]
         except WantReadError:
             return
         transport = self.transport
-        if self._isDirect and not transport.dataBuffer and not transport._tempDataBuffer:
+        if self._isDirect and isEmpty(transport):
             sent = sendPlain(transport, data)
             if sent == len(data):
                 return

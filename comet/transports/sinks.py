@@ -21,13 +21,8 @@ from comet.fanout.core import READ_BYTES
 from comet.fanout.unsent import ownRest, sharedRest
 from comet.interfaces.sinks import ISink, ISinkOwner
 from comet.metrics.traffic import Traffic
+from comet.reactor.plainsockets import isEmpty, isPlain, sendPlain
 from comet.transports.vanished import socketOf, waitForProgram, watchForVanishing
-
-# Only Twisted's own plain TCP connection, with these attributes, may be sent to
-# directly.  A subclass may do more with what is written. A TLS transport has the
-# attributes of the plain one below it, so plaintext would leak.
-_ATTRIBUTES: Final = ("TLS", "_tempDataBuffer", "dataBuffer", "socket")
-
 
 # How many bytes a transport is given at once of what its client does not take.
 PIECE: Final = 131072
@@ -95,7 +90,7 @@ def makeSink(transport: Any, traffic: Traffic | None = None) -> IConnectedSink:
         return made
     if IPromptTransport.providedBy(transport):
         return PromptSink(transport, traffic)
-    return (DirectSink if isPlain(transport) else BufferedSink)(transport, traffic)
+    return (DirectSink if isPlain(transport, Server) else BufferedSink)(transport, traffic)
 
 
 def sendNow(transport: Any, data: bytes) -> bytes | memoryview:
@@ -105,37 +100,9 @@ def sendNow(transport: Any, data: bytes) -> bytes | memoryview:
 
     @return: The data that was not sent; empty if all was.
     """
-    if isPlain(transport) and not transport.dataBuffer and not transport._tempDataBuffer:
+    if isPlain(transport, Server) and isEmpty(transport):
         return ownRest(data, sendPlain(transport, data))
     return data
-
-
-def isPlain(transport: Any) -> bool:
-    """
-    Whether a transport is Twisted's own plain TCP connection, whose socket may be sent to
-    past it while its buffers are empty.
-    """
-    return (
-        type(transport) is Server
-        and all(hasattr(transport, name) for name in _ATTRIBUTES)
-        and not transport.TLS
-    )
-
-
-def sendPlain(transport: Any, data: bytes) -> int:
-    """
-    Send to the socket of a plain transport.
-
-    @return: How many bytes the socket took.
-    """
-    if not transport.connected or transport.disconnecting:
-        return 0
-    try:
-        sent: int = transport.socket.send(data)
-    except OSError:
-        # Full or broken: the reactor finds out which.
-        return 0
-    return sent
 
 
 class TransportSink:
