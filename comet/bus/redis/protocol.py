@@ -16,14 +16,19 @@ from hiredis import ProtocolError, PushNotification, Reader, ReplyError, pack_co
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime, ITCPTransport
 from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.tcp import Client
 from twisted.python.failure import Failure
 
+from comet.reactor.plainsockets import isEmpty, isPlain, sendPlain
 from comet.reactor.turns import TURN
 
 # How many bytes and how many commands may be unanswered before further commands
 # are refused.
 MOST_BYTES: Final = 16 * 1024 * 1024
 MOST_COMMANDS: Final = 10000
+
+# How many bytes of a command are sent at once.  The system copies each, while others wait.
+MOST_SENT: Final = 128 * 1024
 
 _CONFIRMATIONS: Final = frozenset({b"subscribe", b"unsubscribe", b"psubscribe", b"punsubscribe"})
 
@@ -123,6 +128,8 @@ class RedisProtocol(Protocol):
         # Where there is more to parse in another turn.
         self._rest: IDelayedCall | None = None
         self._reason = ""
+        # Whether commands may be sent past the transport.
+        self._isDirect = False
         self.isUsable = False
 
     # -- Commands
@@ -158,9 +165,20 @@ class RedisProtocol(Protocol):
         self._bytes += len(data)
         if self._watch is None:
             self._watch = self._clock.callLater(self._timeout, self._look)
-        assert self.transport is not None
-        self.transport.write(data)
+        self._write(data)
         return answer
+
+    def _write(self, data: bytes) -> None:
+        """
+        Send a command at once, where that can be.  By way of the transport it would wait
+        for the reactor's next turn, and its reply for the one after that.
+        """
+        transport: Any = self.transport
+        if self._isDirect and len(data) <= MOST_SENT and isEmpty(transport):
+            data = data[sendPlain(transport, data) :]
+            if not data:
+                return
+        transport.write(data)
 
     def _look(self) -> None:
         """
@@ -196,6 +214,7 @@ class RedisProtocol(Protocol):
         See L{Protocol.connectionMade<twisted.internet.protocol.BaseProtocol>}.
         """
         self.isUsable = True
+        self._isDirect = isPlain(self.transport, Client)
         # A UNIX socket has neither method.  TLS passes them to the socket below
         # it.
         for name in ("setTcpNoDelay", "setTcpKeepAlive"):
