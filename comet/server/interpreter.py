@@ -11,9 +11,9 @@ from typing import Final
 # The garbage collector's thresholds, for its three generations.  The first two bound
 # for how long it stops all clients: requests on Twisted's edge leave cycles, of which
 # 50,000 objects took up to 50 ms; and of the objects of clients that have just come or
-# left, the second walks two or three times as many as the first: five times took up to
-# 13 ms.  All together are walked as seldom as readers are many.
-_GC_THRESHOLDS: Final = (5_000, 2, 5_000)
+# left, the second walks two or three times as many as the first: 15,000 took up to 8 ms.
+# All together are walked as seldom as readers are many.
+_GC_THRESHOLDS: Final = (2_000, 2, 12_500)
 
 # For how many seconds a thread keeps the interpreter while another one waits for it.
 # The threads of the SQLite bus give it up three times for each statement, some thirty times

@@ -33,5 +33,5 @@ class TuneTests(SynchronousTestCase):
         tuneInterpreter()
         self.assertGreater(gc.get_freeze_count(), 0)
         young, older, _ = gc.get_threshold()
-        self.assertLessEqual(young * (older + 1), 15_000)
+        self.assertLessEqual(young * (older + 1), 6_000)
         self.assertLessEqual(sys.getswitchinterval(), 0.001)
