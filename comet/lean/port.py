@@ -258,9 +258,12 @@ class LeanPort:
         edge = self._edge
         waiting, seconds, turns = edge.waiting, edge.seconds, edge.hub.turns
         begun = seconds()
+        if turns:
+            # They have their time in each turn, and what is read now may wait behind them.
+            over = min(over, begun + SHARE)
+        turns.isCrowded = len(turns) > 0 or len(waiting) > 0
         # Some of them in any case.
         over = max(over, begun + LEAST)
-        turns.isCrowded = len(turns) > 0 or len(waiting) > 0
 
         def isOver() -> bool:
             now = seconds()

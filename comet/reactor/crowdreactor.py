@@ -24,7 +24,7 @@ from twisted.internet.main import installReactor
 from twisted.internet.tcp import Port, Server
 from twisted.python.log import callWithLogger
 
-from comet.reactor.turns import TURN
+from comet.reactor.turns import SHARE
 from comet.reactor.waitingevents import WaitingEvents
 
 # The attributes of Twisted's reactor that are no part of its interface.
@@ -34,8 +34,9 @@ USED: Final = ("_doReadOrWrite", "_poller", "_reads", "_selectables", "_writes")
 # another turn before one that is there.
 MAX_EVENTS: Final = 8192
 
-# For how many seconds of a turn those are handled that come and go.
-CROWD: Final = TURN
+# For how many seconds of a turn those are handled that come and go: half as long as what
+# they have begun before, which has a L{TURN<comet.reactor.turns.TURN>} of its own.
+CROWD: Final = SHARE
 
 # The events of a client that has left.
 _GONE: Final = EPOLLERR | EPOLLHUP | EPOLLRDHUP

@@ -11,7 +11,8 @@ from twisted.internet.defer import Deferred
 from comet.framing import publications, strictjson
 from comet.lean.connection import READ_SIZE
 from comet.lean.http import HTTPConnection
-from comet.reactor.turns import TURN
+from comet.lean.port import LeanPort
+from comet.reactor.turns import SHARE, TURN
 from comet.transports.detach import MAX_HELD_INPUT
 from tests.lean.case import LeanTestCase, Peer, read, request
 from tests.lean.handreactor import SteppingReactor
@@ -371,6 +372,36 @@ class PortTests(TurnsCase):
         for peer in crowd:
             peer.hears(OK)
         self.assertEqual(len({*self.begun}), 41)
+
+    def test_lessWhileOthersWait(self) -> None:
+        """
+        While clients that came before wait for their turn, which they have in each turn,
+        the port takes half as long for further ones.
+        """
+        crowd = self.connected(40)
+        # Of each time that the port handles events: whether others wait, and of how many
+        # clients it handles one.
+        handled: list[tuple[bool, list[int]]] = []
+        ready, handle = HTTPConnection.ready, LeanPort.handle
+
+        def slowly(connection: HTTPConnection, events: int) -> None:
+            handled[-1][1].append(connection.fd)
+            self.reactor.rightNow += SHARE / 3.5
+            ready(connection, events)
+
+        def noting(port: LeanPort, *rest: Any) -> int:
+            handled.append((len(self.hub.turns) > 0, []))
+            return handle(port, *rest)
+
+        self.patch(HTTPConnection, "ready", slowly)
+        self.patch(LeanPort, "handle", noting)
+        for number, peer in enumerate(crowd):
+            peer.send(request(f"/channels/n{number}?transport=poll", f"User-Agent: {number}\r\n"))
+        for peer in crowd:
+            peer.hears(OK)
+        counts = [(wait, len(clients)) for wait, clients in handled if clients]
+        self.assertGreater(max(count for wait, count in counts if not wait), 6)
+        self.assertEqual(max(count for wait, count in counts if wait), 4)
 
     def test_newAmongBusy(self) -> None:
         """
