@@ -60,6 +60,12 @@ class Row:
         """
         return quantile([each.processor for each in self.waits], part)
 
+    def caused(self, part: float) -> float:
+        """
+        Return a quantile of what the server has caused of the waits, in seconds.
+        """
+        return quantile([each.caused for each in self.waits], part)
+
 
 class Scene:
     """

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.bystander.abuses import ABUSES, WAYS, abuse
 from tests.bystander.attacker import Attacker
-from tests.bystander.waiting import ProcessorClock, quantile
+from tests.bystander.waiting import ProcessorClock, Wait, quantile
 
 
 class QuantileTests(SynchronousTestCase):
@@ -37,6 +37,20 @@ class QuantileTests(SynchronousTestCase):
         A single value is each of its quantiles.
         """
         self.assertEqual(quantile([5.0], 0.01), 5.0)
+
+
+class WaitTests(SynchronousTestCase):
+    """
+    L{Wait} tells what of a wait the server has caused.
+    """
+
+    def test_caused(self) -> None:
+        """
+        Neither what other programs do in the wait counts, nor what two processes of the
+        server do beside each other.
+        """
+        self.assertEqual(Wait(0.5, 0.02).caused, 0.02)
+        self.assertEqual(Wait(0.02, 0.035).caused, 0.02)
 
 
 class ProcessorClockTests(SynchronousTestCase):

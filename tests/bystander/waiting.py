@@ -38,6 +38,15 @@ class Wait:
     seconds: float
     processor: float
 
+    @property
+    def caused(self) -> float:
+        """
+        What of it the server has caused, in seconds: other programs that run on the
+        machine add to the clock of the wall only, and two processes of the server that
+        work side by side to the processor time only.
+        """
+        return min(self.seconds, self.processor)
+
 
 def quantile(values: Sequence[float], part: float) -> float:
     """
