@@ -11,6 +11,7 @@ from attrs import frozen
 from h2.exceptions import ProtocolError as H2ProtocolError
 from hiredis import ProtocolError as RedisProtocolError
 from hiredis import Reader
+from hpack import OversizedHeaderListError
 from twisted.internet.task import Clock
 
 from comet.bus.memory.bus import MemoryBus
@@ -313,7 +314,7 @@ def makeParsers() -> list[Parser]:
         Parser("origin", _origin, corpus.ORIGINS),
         Parser("lean", _makeLean(), streams),
         Parser("frames", _http2Frames, corpus.CONVERSATIONS, (ConnectionFault, H2ProtocolError)),
-        Parser("fields", _fields, corpus.BLOCKS, (H2ProtocolError,)),
+        Parser("fields", _fields, corpus.BLOCKS, (H2ProtocolError, OversizedHeaderListError)),
         Parser("proxy", parseProxyHeader, corpus.PROXY_HEADERS, (BadProxyHeader,)),
         Parser("redis", _replies, corpus.REPLIES, (RedisProtocolError,)),
         Parser("stored", _stored, corpus.STORED, (NotOurs,)),
