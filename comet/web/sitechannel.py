@@ -110,6 +110,11 @@ class CometChannel(HeadChannel):
             isOurs = self.transport is not None and not self.paused
             if start and isOurs and seconds() >= self._shareOver:
                 self._waitForTurn()
+            if start and (self.paused or self._handlingRequest):
+                # The rest is only kept: to add it piece by piece would copy all before it.
+                self.hasMorePieces = False
+                super().dataReceived(data[start:])
+                break
             self.hasMorePieces = start + READ_SIZE < len(data)
             super().dataReceived(data[start : start + READ_SIZE])
         turns.spend(begun)
@@ -204,6 +209,9 @@ class CometChannel(HeadChannel):
         if self.paused:
             # There is more that waits already.
             super().requestDone(request)
+            if self.paused and self.transport is not None:
+                # Twisted reads on behind each request, and would keep whatever comes.
+                self._networkProducer.pauseProducing()
             return
         # A response that comes later may come together with many others.
         if not self._busyReceiving or self.site.turns.seconds() >= self._shareOver:

@@ -282,6 +282,43 @@ class TurnsTests(HubTestCase):
         counts = [len(each.json["messages"]) for each in self.responses(wire)]
         self.assertEqual(counts, [1] * 60)
 
+    def test_keepsNoMoreThanWasRead(self) -> None:
+        """
+        A client sends publications without an end, TLS hands out as much as it has read,
+        and each publication waits for the bus: the server keeps one reading, not all that
+        comes.
+        """
+        store = self.bus.publish
+
+        def later(*given: Any) -> Any:
+            answer: Deferred[Any] = Deferred()
+            self.clock.callLater(0, lambda: store(*given).chainDeferred(answer))
+            return answer
+
+        def seconds() -> float:
+            # So the share is over while the first publication is under way.
+            self.clock.rightNow += SHARE / 3
+            return self.clock.seconds()
+
+        self.patch(self.bus, "publish", later)
+        self.patch(self.hub.turns, "seconds", seconds)
+        wire = self.connect()
+        protocol = wire.transport.protocol
+        publication = post("/channels/open/c", b"1")
+        reading = publication * (65536 // len(publication))
+        for _ in range(300):
+            # Between any two things that the server does, there may be more to read.
+            if wire.transport.isReading:
+                protocol.dataReceived(reading)
+            self.clock.calls.sort(key=lambda each: each.getTime())
+            call = self.clock.calls.pop(0)
+            self.clock.rightNow = max(self.clock.rightNow, call.getTime())
+            call.called = True
+            call.func(*call.args, **call.kw)
+            kept = len(protocol._buffer) + sum(map(len, protocol._dataBuffer))
+            self.assertLess(kept, 2 * len(reading))
+        self.assertGreater(self.hub.end.position, 50)
+
     def test_readsNoMoreWhileInputIsLeft(self) -> None:
         """
         While input waits, nothing is read, also when the transport has sent what it
