@@ -55,7 +55,7 @@ from zope.interface import implementer
 from comet.fanout.backlog import Backlog, Call
 from comet.fanout.coalescing import QueryCoalescer, sizeOfReadResult, sizeOfResolvedStarts
 from comet.fanout.delivery import Member
-from comet.fanout.encodingcache import MOST_AT_ONCE, EncodingCache
+from comet.fanout.encodingcache import EncodingCache
 from comet.fanout.groups import Group, Prepared
 from comet.fanout.readqueue import IsGone, ReadQueue, costOf, costOfPart, never
 from comet.fanout.recall import Recall
@@ -351,7 +351,7 @@ class Fanout:
             if not self.isContinuous:
                 # What was missed is not newer than this.
                 self.heardFrom = end.position
-            self.encodings.compressible = MOST_AT_ONCE
+            self.encodings.budget.renew()
             prepared: Prepared = {}
             touched = self.registry.route(messages)
             if self.spare is not None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from comet.framing import Shape
+from comet.framing.budget import CompressionBudget
 from comet.model.cursors import Cursor
 from comet.model.messages import Message
 from comet.reactor.timers import NOT_SET, TimerWheel
@@ -17,23 +18,18 @@ from comet.reactor.timers import NOT_SET, TimerWheel
 MOST_BYTES: Final = 8 * 1024 * 1024
 KEPT_SECONDS: Final = 5.0
 
-# How many bytes are compressed at once, in all shapes together: these take some 6 ms, in
-# which the server does nothing else.  Each message counts for some more: to compress one
-# takes time even if it is very short.
-MOST_AT_ONCE: Final = 320 * 1024
-EACH_COMPRESSED: Final = 512
-
 
 class EncodingCache:
     """
     Keeps encoded messages of one epoch, by shape, for a short while.
 
-    @ivar compressible: How many bytes may still be compressed; what is beyond is encoded
-        as it is.  L{MOST_AT_ONCE} again with each tick of the fan-out, and with each
-        part of the log that a reader is given.
+    @ivar budget: How much may still be compressed; what is beyond is encoded as it is.
+        The fan-out renews it with each tick, and with each part of the log that a reader
+        is given.
     """
 
     def __init__(self, wheel: TimerWheel, mostBytes: int = MOST_BYTES) -> None:
+        self.budget = CompressionBudget()
         self._wheel = wheel
         self._mostBytes = mostBytes
         self._pieces: dict[Shape, dict[int, bytes]] = {}
@@ -45,7 +41,6 @@ class EncodingCache:
         self._begun: tuple[Shape, Cursor, bytes, bytes] | None = None
         self.timerSlot = NOT_SET
         self.bytes = 0
-        self.compressible = MOST_AT_ONCE
 
     def opened(self, shape: Shape, cursor: Cursor, opening: bytes) -> bytes:
         """
@@ -75,13 +70,15 @@ class EncodingCache:
         else:
             known = self._last = self._pieces.setdefault(shape, {})
             self._lastShape = shape
-            self._isCompressed = getattr(shape, "compression", None) is not None
+            self._isCompressed = isCompressed(shape)
+        # Any: only a shape that compresses has the method.
+        compressing: Any = shape
         found = []
         for message in messages:
             piece = known.get(message.position)
             if piece is None:
                 if self._isCompressed:
-                    piece = self._compress(shape, message)
+                    piece = compressing.messageWithin(message, self.budget)
                 else:
                     piece = shape.message(message)
                 known[message.position] = piece
@@ -93,18 +90,15 @@ class EncodingCache:
             self._wheel.set(self, KEPT_SECONDS)
         return found
 
-    def _compress(self, shape: Any, message: Message) -> bytes:
+    def replayed(self, shape: Shape, message: Message) -> bytes:
         """
-        Encode a message in a shape that compresses some.
+        A message encoded in a shape as a replayed one, which is not kept.
         """
-        if shape.compression.takes(message):
-            size = EACH_COMPRESSED + len(message.payload)
-            if size > self.compressible:
-                shape = shape.uncompressed
-            else:
-                self.compressible -= size
-        piece: bytes = shape.message(message)
-        return piece
+        if isCompressed(shape):
+            compressing: Any = shape
+            piece: bytes = compressing.messageWithin(message, self.budget, True)
+            return piece
+        return shape.message(message, replay=True)
 
     def clear(self) -> None:
         """
@@ -129,3 +123,10 @@ class EncodingCache:
         Drop all, L{KEPT_SECONDS} after the first was kept.
         """
         self.clear()
+
+
+def isCompressed(shape: Shape) -> bool:
+    """
+    Whether a shape compresses messages.
+    """
+    return getattr(shape, "compression", None) is not None

@@ -17,7 +17,8 @@ from comet.fanout.reader import Reader
 from comet.fanout.sending import sendAll
 from comet.fanout.states import Input, State, step
 from comet.fanout.unsent import CUT_BYTES
-from comet.http.polls import Outcome
+from comet.framing.budget import CompressionBudget
+from comet.http.polls import MOST_NEW, Outcome
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
 from comet.model.positions import ReadResult, StartPosition
@@ -59,9 +60,11 @@ class PollShape(Protocol[R_co]):
         How many messages a response has at most.
         """
 
-    def respond(self, outcome: Outcome) -> R_co:
+    def respond(self, outcome: Outcome, budget: CompressionBudget | None = None) -> R_co:
         """
         Make the whole response.
+
+        @param budget: How much may be compressed of it.
         """
 
 
@@ -267,7 +270,10 @@ class PollReader(Reader, Generic[R]):
     def _answer(self, more: bool = False, close: Close | None = None) -> None:
         outcome = Outcome(self.standing, self._messages, self._gap, more, close)
         self.ended()
-        self.waiter.pollAnswered(self.shape.respond(outcome))
+        budget = self.fanout.encodings.budget
+        # Each reading has a share of a turn.
+        budget.renew(MOST_NEW)
+        self.waiter.pollAnswered(self.shape.respond(outcome, budget))
 
     def makeDelivery(self) -> PollDelivery[R]:
         """
@@ -319,7 +325,7 @@ class PollDelivery(Generic[R]):
             outcome = Outcome(messages[count - 1].cursor, given, more=True)
         else:
             outcome = Outcome(end, given)
-        return self._shape.respond(outcome), count
+        return self._shape.respond(outcome, self._fanout.encodings.budget), count
 
     def deliver(self, group: DirectReaders, prepared: tuple[Any, int]) -> bool:
         """

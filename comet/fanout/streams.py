@@ -13,7 +13,7 @@ from zope.interface import implementer
 
 from comet.fanout.core import READ_BYTES, Fanout
 from comet.fanout.delivery import DirectReaders
-from comet.fanout.encodingcache import MOST_AT_ONCE, EncodingCache
+from comet.fanout.encodingcache import EncodingCache
 from comet.fanout.reader import Reader
 from comet.fanout.sending import sendAll
 from comet.fanout.states import Input, State
@@ -252,14 +252,14 @@ class StreamReader(Reader):
         See L{Reader.tell}.
         """
         pieces = []
+        encodings = self.fanout.encodings
+        # A step is short, and each has a share of a turn.
+        encodings.budget.renew()
         if step.gap:
             pieces.append(self.shape.gap(step.cursor, step.gap, step.lowest))
         if step.isReplay:
-            pieces.extend(self.shape.message(message, replay=True) for message in step.messages)
+            pieces.extend(encodings.replayed(self.shape, message) for message in step.messages)
         else:
-            encodings = self.fanout.encodings
-            # A step is short, and each has a share of a turn.
-            encodings.compressible = MOST_AT_ONCE
             pieces.extend(encodings.pieces(self.shape, step.messages))
         if step.isCaughtUp:
             pieces.append(self.shape.cursor(step.cursor))

@@ -13,6 +13,7 @@ names in equal shapes are written the same bytes.
   - L{sse}: C{text/event-stream}
   - L{deflate}: blocks of DEFLATE, and gzip around them
   - L{compression}: which messages are compressed
+  - L{budget}: how much is compressed in one moment
   - L{gzipped}: one of these streams, compressed
   - L{multipart}: C{multipart/x-mixed-replace}
   - L{iframe}: script elements of the forever frame
@@ -55,8 +56,9 @@ class Shape(Protocol):
     A reader in a shape without it is closed then.
 
     A shape that compresses messages has an attribute C{compression}, a L{Compression
-    <comet.framing.compression.Compression>}, and an attribute C{uncompressed}: a shape
-    whose pieces the same clients read, and in which no message is compressed.
+    <comet.framing.compression.Compression>}, and a method C{messageWithin}, as that of
+    L{GzipShape<comet.framing.gzipped.GzipShape>}: it makes the piece of a message within
+    a L{CompressionBudget<comet.framing.budget.CompressionBudget>}.
     """
 
     @property

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from comet.framing import Shape
+from comet.framing.budget import CompressionBudget
 from comet.framing.chunked import endBody, frameBody
 from comet.framing.compression import Compression
-from comet.framing.deflate import GZIP_HEAD, deflateIfShorter, store
+from comet.framing.deflate import GZIP_HEAD, store
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
 
@@ -40,13 +41,6 @@ class GzipShape:
     plain: Shape
     compression: Compression
     chunked: bool = True
-
-    @property
-    def uncompressed(self) -> GzipShape:
-        """
-        The shape of the same file with each message stored as it is.
-        """
-        return evolve(self, compression=Compression())
 
     @property
     def prelude(self) -> bytes:
@@ -82,9 +76,18 @@ class GzipShape:
         """
         Make the blocks of a message, compressed if it is to be and becomes shorter.
         """
+        return self.messageWithin(message, CompressionBudget(), replay)
+
+    def messageWithin(
+        self, message: Message, budget: CompressionBudget, replay: bool = False
+    ) -> bytes:
+        """
+        Make the blocks of a message, compressed if it is to be, there is budget for that,
+        and it becomes shorter.
+        """
         data = self.plain.frame([self.plain.message(message, replay)])
         if self.compression.takes(message):
-            blocks = deflateIfShorter(data, self.compression.window)
+            blocks = budget.deflate(data, self.compression.window)
             if blocks is not None:
                 return blocks
         return store(data)

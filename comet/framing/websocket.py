@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from attrs import evolve, frozen
+from attrs import frozen
 
+from comet.framing.budget import CompressionBudget
 from comet.framing.compression import Compression
-from comet.framing.deflate import FLUSHED, deflateIfShorter
+from comet.framing.deflate import FLUSHED
 from comet.framing.envelope import EnvelopeShape, encodeEnvelope
 from comet.model.messages import Message
 
@@ -80,13 +81,6 @@ class WebSocketShape(EnvelopeShape):
 
     compression: Compression | None = None
 
-    @property
-    def uncompressed(self) -> WebSocketShape:
-        """
-        The shape of the same connection with no message compressed.
-        """
-        return evolve(self, compression=None)
-
     def piece(self, envelope: bytes) -> bytes:
         """
         Make a frame.
@@ -97,10 +91,19 @@ class WebSocketShape(EnvelopeShape):
         """
         Make the frame of a message, compressed if it is to be and becomes shorter.
         """
+        return self.messageWithin(message, CompressionBudget(), replay)
+
+    def messageWithin(
+        self, message: Message, budget: CompressionBudget, replay: bool = False
+    ) -> bytes:
+        """
+        Make the frame of a message, compressed if it is to be, there is budget for that,
+        and it becomes shorter.
+        """
         envelope = encodeEnvelope(message, self.time, replay)
         compression = self.compression
         if compression is not None and compression.takes(message):
-            blocks = deflateIfShorter(envelope, compression.window)
+            blocks = budget.deflate(envelope, compression.window)
             if blocks is not None:
                 # RFC 7692 7.2.1
                 return textFrame(blocks.removesuffix(FLUSHED), _COMPRESSED_TEXT)

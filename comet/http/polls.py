@@ -10,8 +10,9 @@ from typing import Final, Protocol, TypeVar
 
 from attrs import frozen
 
+from comet.framing.budget import CompressionBudget
 from comet.framing.compression import Compression
-from comet.framing.deflate import deflateIfShorter, gzipFile
+from comet.framing.deflate import gzipFile
 from comet.framing.envelope import encodeEnvelope
 from comet.framing.jsonp import encodeCall
 from comet.framing.pollbody import encodeAround, encodePollBody
@@ -53,9 +54,12 @@ class RespondsToPolls(Protocol[R_co]):
     Makes the responses to polls.
     """
 
-    def respond(self, outcome: Outcome) -> R_co:
+    def respond(self, outcome: Outcome, budget: CompressionBudget | None = None) -> R_co:
         """
         Make the whole response for an outcome.
+
+        @param budget: How much of it may be compressed that was not in another one;
+            L{None} for L{MOST_NEW}.
         """
 
     def notModified(self, cursor: Cursor) -> R_co:
@@ -108,11 +112,11 @@ class PollResponseShape:
     time: bool
     compression: Compression | None = None
 
-    def respond(self, outcome: Outcome) -> Response:
+    def respond(self, outcome: Outcome, budget: CompressionBudget | None = None) -> Response:
         """
         See L{RespondsToPolls.respond}.
         """
-        compressed = self.compressedBody(outcome)
+        compressed = self.compressedBody(outcome, budget)
         if compressed is None:
             return Response(200, (entityTag(outcome.cursor), *JSON), endLine(self.body(outcome)))
         tag = (b"ETag", b'"%b"' % _compressedTag(outcome.cursor))
@@ -136,24 +140,33 @@ class PollResponseShape:
             outcome.close,
         )
 
-    def compressedBody(self, outcome: Outcome) -> bytes | None:
+    def compressedBody(
+        self, outcome: Outcome, budget: CompressionBudget | None = None
+    ) -> bytes | None:
         """
         Make the poll body, with the end of its line, compressed.
+
+        @param budget: As for L{RespondsToPolls.respond}.
 
         @return: L{None} if none of the messages is compressed.
         """
         compression = self.compression
         if compression is None:
             return None
-        budget = MOST_NEW
+        budget = budget or CompressionBudget(MOST_NEW)
+        if budget.isSpent:
+            # To look for what is known, and to sum up a body that has little of it, takes as
+            # long as to make the body, and there may be very many bodies in this moment.
+            given = outcome.messages
+            budget.unaffordable += sum([compression.takes(message) for message, _ in given])
+            return None
         parts: list[tuple[bytes, bytes | None]] = []
         for message, replay in outcome.messages:
             envelope, blocks = encodeEnvelope(message, self.time, replay), None
             if compression.takes(message):
                 blocks = _deflated.known(envelope)
-                if blocks is None and budget > 0:
-                    budget -= len(envelope)
-                    blocks = _deflated.make(envelope)
+                if blocks is None:
+                    blocks = _deflated.make(envelope, budget)
             parts += ((b",", None), (envelope, blocks or None))
         if not any(blocks for _, blocks in parts):
             return None
@@ -182,13 +195,17 @@ class _Deflated:
         """
         return self._blocks.get(envelope)
 
-    def make(self, envelope: bytes) -> bytes:
+    def make(self, envelope: bytes, budget: CompressionBudget) -> bytes:
         """
         Compress an envelope.
 
-        @return: Blocks; empty if that does not make it shorter.
+        @return: Blocks; empty if that does not make it shorter, or there is no budget for
+            it.
         """
-        blocks = deflateIfShorter(envelope) or b""
+        blocks = budget.deflate(envelope) or b""
+        if budget.isSpent:
+            # Another body may have the budget for it.
+            return blocks
         size = len(envelope) + len(blocks)
         if size <= _MOST_KEPT // 4:
             if self._bytes + size > _MOST_KEPT:
@@ -229,12 +246,12 @@ class HTTP1PollShape:
         """
         return self.framed.limit
 
-    def respond(self, outcome: Outcome) -> bytes:
+    def respond(self, outcome: Outcome, budget: CompressionBudget | None = None) -> bytes:
         """
         See L{RespondsToPolls.respond}.
         """
         if self.framed.compression is not None:
-            compressed = self.framed.compressedBody(outcome)
+            compressed = self.framed.compressedBody(outcome, budget)
             if compressed is not None:
                 tag = _compressedTag(outcome.cursor)
                 return _compressedTemplate(self).fill(compressed, tag)
@@ -302,9 +319,9 @@ class HTTP1CallShape:
         """
         return self.framed.limit
 
-    def respond(self, outcome: Outcome) -> bytes:
+    def respond(self, outcome: Outcome, budget: CompressionBudget | None = None) -> bytes:
         """
-        See L{RespondsToPolls.respond}.
+        See L{RespondsToPolls.respond}.  A script is not compressed.
         """
         body = encodeCall(self.callback, _lastBody.of(self.framed, outcome))
         return _callTemplate(self.headers).fill(body, str(outcome.cursor).encode("ascii"))

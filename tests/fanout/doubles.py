@@ -14,6 +14,7 @@ from attrs import frozen
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
+from comet.framing.budget import CompressionBudget
 from comet.http.credentials import Credentials
 from comet.http.polls import Outcome
 from comet.interfaces.access import IAccess
@@ -250,7 +251,7 @@ class OutcomeShape:
 
     limit: int = 1000
 
-    def respond(self, outcome: Outcome) -> Outcome:
+    def respond(self, outcome: Outcome, budget: CompressionBudget | None = None) -> Outcome:
         """
         The outcome, a copy for each answer that is made.
         """

@@ -14,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from comet.fanout.backlog import Backlog
 from comet.fanout.polls import MOST_AT_ONCE, PollReader
+from comet.framing.budget import CompressionBudget
 from comet.http.polls import Outcome
 from comet.model.cursors import Cursor
 from comet.model.messages import Publication
@@ -92,7 +93,7 @@ class BytesShape:
 
     limit: int = 100
 
-    def respond(self, outcome: Outcome) -> bytes:
+    def respond(self, outcome: Outcome, budget: CompressionBudget | None = None) -> bytes:
         """
         See L{PollShape.respond<comet.fanout.polls.PollShape.respond>}.
         """

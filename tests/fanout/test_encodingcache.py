@@ -9,13 +9,9 @@ from collections.abc import Sequence
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.fanout.encodingcache import (
-    EACH_COMPRESSED,
-    KEPT_SECONDS,
-    MOST_AT_ONCE,
-    EncodingCache,
-)
+from comet.fanout.encodingcache import KEPT_SECONDS, EncodingCache
 from comet.framing import Shape
+from comet.framing.budget import EACH_COMPRESSED, MOST_AT_ONCE
 from comet.framing.compression import Compression
 from comet.framing.gzipped import GzipShape
 from comet.framing.sse import SSEShape
@@ -165,8 +161,16 @@ class EncodingCacheTests(SynchronousTestCase):
             compressed += sum(len(piece) < 1000 for piece in pieces[:-1])
             self.assertEqual(pieces[-1], shape.message(small))
         self.assertEqual(compressed, MOST_AT_ONCE // (len(payload) + EACH_COMPRESSED))
+        budget = self.encodings.budget
+        self.assertEqual(budget.compressed, compressed)
+        self.assertEqual(budget.unaffordable, len(shapes) * len(large) - compressed)
         self.assertEqual(pieces[0][0], 0, "a block that is stored")
-        self.encodings.compressible = MOST_AT_ONCE
+        # What is replayed has the same budget.
+        self.assertGreater(len(self.encodings.replayed(shapes[0], large[0])), len(payload))
+        budget.renew()
+        self.assertEqual(
+            self.encodings.replayed(shapes[0], large[0]), shapes[0].message(large[0], True)
+        )
         [piece] = self.encodings.pieces(shapes[0], [Message("a", "e", 5, 0.0, payload)])
         self.assertEqual(piece[0], 0xC1)
         self.encodings.clear()

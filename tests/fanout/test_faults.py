@@ -11,6 +11,7 @@ from typing import Any
 from comet.fanout.registry import LINGER
 from comet.fanout.states import State
 from comet.fanout.streams import LAST_WORDS
+from comet.framing.budget import CompressionBudget
 from comet.http.polls import Outcome
 from comet.model.cursors import Cursor
 from comet.model.messages import Close
@@ -54,7 +55,7 @@ class SpeechlessOutcomes(OutcomeShape):
     A shape that cannot make responses.
     """
 
-    def respond(self, outcome: Outcome) -> Outcome:
+    def respond(self, outcome: Outcome, budget: CompressionBudget | None = None) -> Outcome:
         """
         Fail.
         """

@@ -64,7 +64,10 @@ def families(hub: Hub) -> Iterator[Family]:
     """
     Yield all figures of a hub.  L{heldFamilies} has those of what its bus holds.
     """
-    for part in (_ofNode, _ofTransports, _ofReaders, _ofMessages, _ofBus, _ofHooks, _ofPresence):
+    for part in (
+        *(_ofNode, _ofTransports, _ofReaders, _ofMessages, _ofCompression),
+        *(_ofBus, _ofHooks, _ofPresence),
+    ):
         yield from part(hub)
 
 
@@ -164,6 +167,21 @@ def _ofMessages(hub: Hub) -> Iterator[Family]:
         "How long it takes from storing a message to writing it to the readers of this server.",
     )
     yield written.add(tally.written)
+
+
+def _ofCompression(hub: Hub) -> Iterator[Family]:
+    budget = hub.fanout.encodings.budget
+    tried = Family(
+        "comet_compressions",
+        "counter",
+        "Messages that were to be compressed, once for each wire format in use, by outcome.",
+    )
+    tried.add(budget.compressed, outcome="shorter").add(budget.longer, outcome="longer")
+    yield tried.add(budget.unaffordable, outcome="budget")
+    size = Family(
+        "comet_compressed_bytes", "counter", "Bytes of compressed messages, before and after."
+    )
+    yield size.add(budget.before, side="before").add(budget.after, side="after")
 
 
 def _ofBus(hub: Hub) -> Iterator[Family]:

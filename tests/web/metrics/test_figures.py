@@ -13,6 +13,9 @@ from comet.errors import Unavailable
 from comet.fanout.counting import countReaders
 from comet.fanout.polls import PollReader
 from comet.fanout.states import State
+from comet.framing.budget import MOST_AT_ONCE
+from comet.framing.compression import Compression
+from comet.hub.hubsettings import Settings
 from comet.model.clients import Client
 from comet.model.log import Retention
 from comet.model.messages import Publication
@@ -108,6 +111,59 @@ class TransportTests(MovingCase):
         ):
             labels = {"transport": "sse", "direction": direction, "part": part}
             self.assertEqual(self.movedIn(after, "comet_bytes_total", **labels), count, labels)
+
+
+class CompressionTests(MovingCase):
+    """
+    What is compressed.
+    """
+
+    settings = Settings(compression=Compression(20))
+
+    def test_compressions(self) -> None:
+        """
+        A message counts once, however many readers get it in one format, by what came of
+        it.
+        """
+        headers = "Accept-Encoding: gzip"
+        wires = [self.connect() for _ in range(3)]
+        for wire in wires:
+            wire.send(get("/channels/open/a?transport=stream", headers))
+        self.turn()
+        self.publish("open/a", "x" * 500, "small", "aZ3k9QxW0pLm7vRt5yUe1NsB")
+        self.assertEqual(self.compressed(), (1, 1, 0))
+        after = self.scrape()
+        before = self.movedIn(after, "comet_compressed_bytes_total", side="before")
+        self.assertGreater(before, 500)
+        left = self.movedIn(after, "comet_compressed_bytes_total", side="after")
+        self.assertTrue(20 < left < before / 2, left)
+
+    def test_budget(self) -> None:
+        """
+        Those are told for which there was no time, of streams and of polls.
+        """
+        wires = [self.connect() for _ in range(2)]
+        for wire, transport in zip(wires, ("stream", "longpoll"), strict=True):
+            path = f"/channels/open/a?transport={transport}"
+            wire.send(get(path, "Accept-Encoding: gzip"))
+        self.turn()
+        for _ in range(30):
+            self.hub.publish("open/a", "x" * 60_000)
+        self.turn()
+        shorter, longer, beyond = self.compressed()
+        self.assertEqual((shorter, longer), (MOST_AT_ONCE // 60_600, 0))
+        self.assertGreater(beyond, 30)
+
+    def compressed(self) -> tuple[float, ...]:
+        """
+        Return how many messages were made shorter, which were longer, and for how many the
+        budget did not last.
+        """
+        after = self.scrape()
+        outcomes = ("shorter", "longer", "budget")
+        return tuple(
+            self.movedIn(after, "comet_compressions_total", outcome=each) for each in outcomes
+        )
 
 
 class ReaderTests(MovingCase):

@@ -1,0 +1,1 @@
+``/metrics`` tells how many messages were compressed, how many were sent as they are since there were too many in one moment, and how many bytes compression has saved; with ``--compress-above``, ``multipart`` and ``iframe`` are compressed, too.
