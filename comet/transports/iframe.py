@@ -29,6 +29,7 @@ class IFrameResource(StreamingResource):
     """
 
     transport = "iframe"
+    isCompressed = True
     contentType = b"text/html; charset=utf-8"
 
     def shape(self, exchange: Exchange, readRequest: ReadRequest, chunked: bool) -> Shape:

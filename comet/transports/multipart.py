@@ -17,6 +17,7 @@ class MultipartResource(StreamingResource):
     """
 
     transport = "multipart"
+    isCompressed = True
     contentType = b"multipart/x-mixed-replace; boundary=" + BOUNDARY
 
     def shape(self, exchange: Exchange, readRequest: ReadRequest, chunked: bool) -> Shape:

@@ -48,7 +48,11 @@ const bare = async ({ browser, number }) => {
   const tab = await Tab.open(browser, meddler.url, {});
   await tab.page.evaluate((channel) => {
     const url = (transport) => `/channels/${channel}?transport=${transport}`;
-    window.found = { stream: [], sse: [], socket: [], ends: [] };
+    window.found = { stream: [], sse: [], socket: [], frame: [], ends: [] };
+    window.framed = (envelope) => found.frame.push(envelope);
+    const frame = document.createElement("iframe");
+    frame.src = `${url("iframe")}&callback=framed`;
+    document.body.append(frame);
     const socket = new WebSocket(url("websocket").replace(/^/, location.origin.replace("http", "ws")));
     socket.onopen = () => (found.extensions = socket.extensions);
     socket.onmessage = ({ data }) => found.socket.push(JSON.parse(data));
@@ -73,8 +77,8 @@ const bare = async ({ browser, number }) => {
   }, channel);
   const found = () => tab.page.evaluate(() => found);
   await until("all are open", async () => {
-    const { stream, extensions } = await found();
-    return stream.length > 0 && extensions !== undefined;
+    const { stream, frame, extensions } = await found();
+    return stream.length > 0 && frame.length > 0 && extensions !== undefined;
   });
   // The EventSource tells nothing that could be waited for: $at is no message.
   await new Promise((done) => setTimeout(done, 1000));
@@ -82,8 +86,9 @@ const bare = async ({ browser, number }) => {
     await publish(server, channel, each, each + 1);
     const has = (envelopes) => envelopes.some(({ data }) => data?.number === each);
     await until(`${each} is there`, async () => {
-      const { stream, sse, socket } = await found();
-      return has(stream) && sse.some(({ number }) => number === each) && has(socket);
+      const { stream, sse, socket, frame } = await found();
+      const isHeard = sse.some(({ number }) => number === each);
+      return isHeard && [stream, socket, frame].every(has);
     });
   }
   const { coding, extensions, sse } = await found();
@@ -93,7 +98,8 @@ const bare = async ({ browser, number }) => {
   // The server ends all of them, without a trailer: that is no error.
   await server.stop();
   await until("all have ended", async () => (await found()).ends.length >= 4);
-  const { ends, stream } = await found();
+  const { ends, frame, stream } = await found();
+  assert.equal(frame.at(-1).close.code, "draining");
   assert.deepEqual(ends.sort(), ["socket 1001", "sse draining", "sse error", "stream done"]);
   assert.equal(stream.at(-1).close.code, "draining");
   tab.isCut = true;
