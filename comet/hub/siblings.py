@@ -4,7 +4,7 @@ What a worker knows of the other workers of its server.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
@@ -18,6 +18,17 @@ class Siblings(Protocol):
     """
 
     number: int
+
+    def watch(self, held: Sized) -> None:
+        """
+        Count what is in a container for the load of this worker.
+        """
+
+    def room(self) -> int:
+        """
+        Return how many clients this worker may accept before it has more than its share;
+        0 or less if it has.
+        """
 
     def figures(self) -> Deferred[Mapping[int, Any]]:
         """

@@ -18,6 +18,7 @@ from zope.interface import implementer
 
 from comet.lean.edge import Edge
 from comet.lean.epollreactor import MAX_EVENTS, LeanEPollReactor
+from comet.limits.acceptshare import AcceptShare
 from comet.limits.capacity import fullFrom, openFiles
 from comet.logging.clientlog import ClientLogger
 from comet.reactor.timers import NOT_SET
@@ -76,6 +77,11 @@ class LeanPort:
         self._full = fullFrom(openFiles())
         self._isListening = True
         self._isAccepting = False
+        siblings = edge.hub.siblings
+        self._share: AcceptShare | None = None
+        if siblings is not None:
+            siblings.watch(edge.connections)
+            self._share = AcceptShare(self, edge.hub.clock, siblings.room)
         # The events of the last poll for which there was no time, and whether one
         # of the others was that of the port.
         self.left = ()
@@ -119,6 +125,8 @@ class LeanPort:
         Accept no clients until L{startReading} is called.
         """
         self._edge.hub.fanout.wheel.clear(self)
+        if self._share is not None:
+            self._share.cancel()
         if self._isAccepting:
             self._isAccepting = False
             self._edge.epoll.unregister(self.fd)
@@ -301,11 +309,19 @@ class LeanPort:
 
     def _accept(self) -> int:
         """
-        Accept the clients that wait.
+        Accept the clients that wait, or those of them that are this worker's share.
 
         @return: Their number.
         """
-        for count in range(MAX_ACCEPTED):
+        share = self._share
+        return self.acceptSome(MAX_ACCEPTED if share is None else share.allowed(MAX_ACCEPTED))
+
+    def acceptSome(self, most: int) -> int:
+        """
+        See L{AcceptingPort.acceptSome<comet.limits.acceptshare.AcceptingPort.acceptSome>}.
+        """
+        most = min(most, MAX_ACCEPTED)
+        for count in range(most):
             if not self._isAccepting:
                 return count
             try:
@@ -330,7 +346,7 @@ class LeanPort:
             except Exception:
                 # A connection that fails must not keep the others from beginning.
                 self._edge.beginFailed(client)
-        return MAX_ACCEPTED
+        return most
 
     def timedOut(self) -> None:
         """
@@ -349,6 +365,8 @@ class LeanPort:
         Leave the reactor, and close the C{epoll}.
         """
         self._isAccepting = self._isListening = False
+        if self._share is not None:
+            self._share.cancel()
         self._isEnded, self.left = True, ()
         if self._call is not None:
             self._call.cancel()

@@ -5,5 +5,6 @@ How much one client may do, and how much the server can take.
   - L{rates} B{P}: so much in a second
   - L{connectioncounts} B{P}: how many readers and sockets at a time
   - L{clientlimits} B{P}: the limits of clients, as the hub applies them
+  - L{acceptshare}: how many clients each of several workers accepts
   - L{capacity}: how many connections there is room for, and how many bytes
 """

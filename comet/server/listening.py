@@ -25,6 +25,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from comet.errors import CometError
+from comet.limits.acceptshare import AcceptShare
+from comet.reactor.clocks import steadyClock
 from comet.server.certificates import RenewingReactor
 from comet.server.locks import lockSocket
 from comet.server.proxied import ProxiedEndpoint
@@ -124,7 +126,12 @@ def release(port: IListeningPort) -> None:
         port.startReading()
 
 
-def makeEndpoint(reactor: Any, description: str, inherited: int | None = None) -> DescribedEndpoint:
+def makeEndpoint(
+    reactor: Any,
+    description: str,
+    inherited: int | None = None,
+    room: Callable[[], int] | None = None,
+) -> DescribedEndpoint:
     """
     Make an endpoint of its description.
 
@@ -134,13 +141,15 @@ def makeEndpoint(reactor: Any, description: str, inherited: int | None = None) -
         to this address and that listens already.  Nothing is bound then.  The
         descriptor is closed when the endpoint listens: the port has its own.
 
+    @param room: As for L{AcceptShare}, where other processes accept from that socket.
+
     @raise ConfigurationError: If the text says all that the user needs to make it
         work.
 
     @raise ValueError: If it is not the description of an endpoint.  Some kinds
         of endpoint raise other exceptions, too.
     """
-    used = _Queueing(reactor) if inherited is None else _Inheriting(reactor, inherited)
+    used = _Queueing(reactor) if inherited is None else _Inheriting(reactor, inherited, room)
     return DescribedEndpoint(description, _parse(used, description))
 
 
@@ -287,6 +296,46 @@ def _acceptingSome(port: Any) -> Any:
     return port
 
 
+class _SharingPort:
+    """
+    Lets a port of Twisted's accept its L{AcceptShare}.
+    """
+
+    def __init__(self, port: Any, reactor: Any, room: Callable[[], int]) -> None:
+        self._port = port
+        self._doRead = port.doRead
+        self._share = AcceptShare(self, steadyClock(reactor), room)
+        port.doRead = self._accept
+
+    def _accept(self) -> None:
+        most = self._share.allowed(MOST_ACCEPTED)
+        if most:
+            self.acceptSome(most)
+
+    def acceptSome(self, most: int) -> None:
+        """
+        See L{AcceptingPort.acceptSome<comet.limits.acceptshare.AcceptingPort.acceptSome>}.
+        """
+        port = self._port
+        if port.connected:
+            port.numberAccepts = min(port.numberAccepts, most)
+            self._doRead()
+
+    def stopReading(self) -> None:
+        """
+        See L{AcceptingPort.stopReading<comet.limits.acceptshare.AcceptingPort.stopReading>}.
+        """
+        self._port.stopReading()
+
+    def startReading(self) -> None:
+        """
+        See L{AcceptingPort.startReading<comet.limits.acceptshare.AcceptingPort.startReading>}.
+        """
+        # It may be closed by now.
+        if self._port.connected:
+            self._port.startReading()
+
+
 def _queue(backlog: int) -> int:
     return QUEUE if backlog == _NOT_CHOSEN else backlog
 
@@ -298,9 +347,10 @@ class _Inheriting:
     description says: it speaks TLS, or reads the PROXY protocol.
     """
 
-    def __init__(self, reactor: Any, fileno: int) -> None:
+    def __init__(self, reactor: Any, fileno: int, room: Callable[[], int] | None) -> None:
         self._reactor = reactor
         self._fileno = fileno
+        self._room = room
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._reactor, name)
@@ -335,8 +385,12 @@ class _Inheriting:
             family = bound.family
         if family == socket.AF_UNIX:
             port = _adoptFile(self._reactor, self._fileno, factory)
+            if self._room is not None:
+                _SharingPort(port, self._reactor, self._room)
         else:
             port = _acceptingSome(self._reactor.adoptStreamPort(self._fileno, family, factory))
+            if self._room is not None and isinstance(port, Port):
+                _SharingPort(port, self._reactor, self._room)
         os.close(self._fileno)
         return port
 

@@ -85,9 +85,11 @@ class Served:
         descriptions = endpointsOf(configuration)
         if configuration["edge"] == "lean" and canBeLean(reactor):
             reactor = LeanReactor(reactor)
+        siblings = self._hub.siblings
+        room = None if siblings is None else siblings.room
         sockets: Sequence[int | None] = inherited or [None] * len(descriptions)
         return [
-            (makeEndpoint(reactor, description, socket), factory)
+            (makeEndpoint(reactor, description, socket, room), factory)
             for description, factory, socket in zip(
                 descriptions, self.factories(), sockets, strict=True
             )

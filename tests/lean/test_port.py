@@ -7,20 +7,53 @@ from __future__ import annotations
 
 import resource
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sized
 from contextlib import contextmanager
+from typing import Any
 
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 
 from comet.lean.edge import GRACE_TIME
 from comet.lean.port import FULL_PAUSE, MAX_ACCEPTED, MAX_HANDLED
+from comet.limits.acceptshare import PATIENCE
 from comet.transports.tcp import CometFactory
 from comet.web.site import IDLE_TIMEOUT
 from tests.lean.case import LeanTestCase, read, request
 
 POLL = read("poll")
 OK = b"HTTP/1.1 200 OK\r\n"
+
+
+class Crowded:
+    """
+    Other workers, beside which this one may have so many connections.
+    """
+
+    number = 1
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._watched: list[Sized] = []
+
+    def watch(self, held: Sized) -> None:
+        """
+        See L{Siblings<comet.hub.siblings.Siblings>}.
+        """
+        self._watched.append(held)
+
+    def room(self) -> int:
+        """
+        See L{Siblings<comet.hub.siblings.Siblings>}.
+        """
+        return self.most - sum(map(len, self._watched))
+
+    def figures(self) -> Deferred[Mapping[int, Any]]:
+        """
+        See L{Siblings<comet.hub.siblings.Siblings>}.
+        """
+        return succeed({})
 
 
 class AcceptTests(LeanTestCase):
@@ -124,6 +157,33 @@ class AcceptTests(LeanTestCase):
         self.assertEqual((waits.take(), self.connections), (b"", 0))
         self.port.startReading()
         waits.hears(OK)
+
+    def test_share(self) -> None:
+        """
+        One of several workers accepts as many as are its share, and others a moment later
+        if no other worker does.
+        """
+        self.hub.siblings = siblings = Crowded(2)
+        self.port = self.listen(self.port._edge.factory)
+        peers = [self.peer(POLL) for _ in range(3)]
+        self.reactor.until(lambda: not self.port._isAccepting)
+        self.assertEqual(self.connections, 2)
+        self.reactor.advance(PATIENCE / 2)
+        self.reactor.settle()
+        self.assertEqual(self.connections, 2)
+        self.reactor.advance(PATIENCE)
+        for peer in peers:
+            peer.hears(OK)
+        siblings.most = 10
+        self.peer(POLL).hears(OK)
+        siblings.most = 0
+        self.peer(POLL)
+        self.reactor.until(lambda: not self.port._isAccepting)
+        # What waits for the others does not begin again once the port is stopped.
+        self.port.stopReading()
+        self.reactor.advance(10 * PATIENCE)
+        self.reactor.settle()
+        self.assertEqual(self.connections, 4)
 
     def test_closesConnectionThatFails(self) -> None:
         """

@@ -293,6 +293,28 @@ class InheritTests(PortsTestCase):
         self.assertEqual(sum(port.factory.accepted for port in ports[1:]), 6)
 
     @inlineCallbacks
+    def test_sharesWithOthers(self) -> Any:
+        """
+        Where another process has fewer clients, it accepts first; and if it does not, this
+        one does.
+        """
+        for kind in kinds(self.directory):
+            owner = yield self.listen(makeEndpoint(self.reactor, kind.description), Greeter())
+            hold(owner)
+            asked: list[int] = []
+
+            def room(asked: list[int] = asked) -> int:
+                asked.append(0)
+                return 0
+
+            inherited = os.dup(owner.fileno())
+            endpoint = makeEndpoint(self.reactor, kind.description, inherited, room)
+            port = yield self.listen(endpoint, Greeter())
+            yield self.assertHeard(kind, kind.connect(port))
+            self.assertGreater(len(asked), 1, kind.description)
+            yield port.stopListening()
+
+    @inlineCallbacks
     def test_leavesFileOfUNIXSocketAlone(self) -> Any:
         """
         The file of an inherited UNIX socket keeps its permissions, and its owner

@@ -17,6 +17,7 @@ from zope.interface import implementer
 
 from comet.server.listening import CannotStart
 from comet.server.workers import process as workerprocess
+from comet.server.workers.process import LOADS
 from tests.server.servicecase import StiffPort
 from tests.server.workercase import WorkersTestCase
 
@@ -58,11 +59,31 @@ class StartTests(WorkersTestCase):
 
     def test_workerInheritsPipesAndSockets(self) -> None:
         """
-        Each worker inherits a pipe to read, four to write, and all sockets.
+        Each worker inherits a pipe to read, four to write, the memory with the loads of all,
+        and all sockets.
         """
-        self.start()
+        service = self.start()
+        memory = service._memory
+        self.assertIsNotNone(memory)
+        pipes = {0: "w", 1: "r", 2: "r", 3: "r", 4: "r"}
         for process in self.processes:
-            self.assertEqual(process.fds, {0: "w", 1: "r", 2: "r", 3: "r", 4: "r", 5: 1, 6: 2})
+            self.assertEqual(process.fds, {**pipes, LOADS: memory, 6: 1, 7: 2})
+
+    def test_releasesMemory(self) -> None:
+        """
+        The memory is released when all workers have ended.
+        """
+        service = self.start()
+        memory = service._memory
+        assert memory is not None
+        stopped = service.stopService()
+        for process in self.processes:
+            os.fstat(memory)
+            process.report(closed=True)
+            process.end()
+        self.reactor.advance(1)
+        self.successResultOf(stopped)
+        self.assertRaises(OSError, os.fstat, memory)
 
     def test_firstWorkerHasItsOwnTask(self) -> None:
         """
@@ -213,6 +234,17 @@ class RestartTests(WorkersTestCase):
         self.newest.report(serves=True)
         self.assertEqual(self.announced, [2])
         self.assertEqual(self.failed, [])
+
+    def test_forgetsLoad(self) -> None:
+        """
+        The others do not wait for a worker that has ended.
+        """
+        loads = self.service._loads
+        assert loads is not None
+        loads.write(2, 7)
+        self.assertEqual(loads.least(1), 7)
+        self.processes[1].end(1)
+        self.assertIsNone(loads.least(1))
 
     def test_delaysGrowUpToHalfAMinute(self) -> None:
         """

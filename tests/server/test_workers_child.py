@@ -19,6 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from comet.errors import Unauthorized
 from comet.server.listening import CannotStart
 from comet.server.workers.child import Lifeline, ParentLink, Worker
+from comet.server.workers.loads import Loads, makeMemory
 from comet.server.workers.process import Task, environmentFor
 from tests.access.case import identify
 
@@ -194,6 +195,10 @@ class WorkerTests(PipesTestCase):
             self.addCleanup(signal.signal, number, signal.getsignal(number))
         self.reactor = StoppableReactor()
         self.sent: list[Mapping[str, Any]] = []
+        memory = makeMemory(3)
+        self.loads = Loads(memory)
+        os.close(memory)
+        self.addCleanup(self.loads.close)
 
     def make(self, **given: Any) -> Worker:
         """
@@ -201,7 +206,7 @@ class WorkerTests(PipesTestCase):
         """
         options = {"listen": ["tcp:1"], "workers": 3, **given}
         task = Task(options, None, {"publishKeys": [KEY]}, os.getcwd(), 0, False)
-        return Worker(self.reactor, task, self.parent, 2, self.sent.append)
+        return Worker(self.reactor, task, self.parent, 2, self.sent.append, self.loads)
 
     def test_reportsThatItServes(self) -> None:
         """
@@ -209,8 +214,14 @@ class WorkerTests(PipesTestCase):
         """
         worker = self.make()
         self.assertEqual(self.told(), [])
+        self.assertIsNone(self.loads.least(1))
         worker.run()
         self.assertEqual(self.told(), [{"serves": True}])
+        # The others let it accept clients, until it stops.
+        self.assertIsNotNone(self.loads.least(1))
+        worker._stop()
+        self.assertIsNone(self.loads.least(1))
+        self.reactor.stops = 0
         self.assertEqual(worker.exitCode, 0)
         self.assertEqual(self.reactor.stops, 0)
         hub = worker.service.hub
@@ -298,11 +309,11 @@ class ProcessTests(SynchronousTestCase):
     The descriptors and the environment that parent and worker agree on.
     """
 
-    def test_socketsFollowFigures(self) -> None:
+    def test_socketsFollowLoads(self) -> None:
         """
         The worker's sockets come after its status and its figures.
         """
-        self.assertEqual(list(Task({}, None, {}, "/", 3, True).sockets), [5, 6, 7])
+        self.assertEqual(list(Task({}, None, {}, "/", 3, True).sockets), [6, 7, 8])
 
     def test_findsModulesOfTheParent(self) -> None:
         """

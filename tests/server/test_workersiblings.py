@@ -14,6 +14,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
+from comet.server.workers.loads import Loads, makeMemory
 from comet.server.workers.process import FIGURES, MOST_UNANSWERED
 from comet.server.workers.workersiblings import PATIENCE, FiguresPipe, WorkerSiblings
 from tests.server.workercase import Process, WorkersTestCase
@@ -30,7 +31,11 @@ class WorkerTests(SynchronousTestCase):
         """
         self.clock = Clock()
         self.sent: list[Mapping[str, Any]] = []
-        self.siblings = WorkerSiblings(1, self.sent.append, self.clock, lambda: ["own"])
+        memory = makeMemory(3)
+        loads = Loads(memory)
+        os.close(memory)
+        self.addCleanup(loads.close)
+        self.siblings = WorkerSiblings(1, self.sent.append, self.clock, lambda: ["own"], loads)
 
     def test_waitsForAll(self) -> None:
         """

@@ -2,9 +2,9 @@
 Several processes that serve the same ports.
 
 One process, the parent, binds every port, and serves none of them.  It starts the
-workers with these sockets, from which they accept in turn, logs what they log, and
-restarts a worker that ends.  The parent does not fork: each worker is a new Python
-process.
+workers with these sockets, from which they accept, those first that have fewer clients;
+logs what they log; and restarts a worker that ends.  The parent does not fork: each worker
+is a new Python process.
 
 A worker inherits these descriptors:
 
@@ -20,10 +20,13 @@ A worker inherits these descriptors:
 
   - 4: what the worker says to the others, and its figures, in lines of JSON.
 
-  - From 5 on: the sockets.
+  - 5: the memory with the L{loads} of all workers.
+
+  - From 6 on: the sockets.
 
   - L{process}: a worker, in the process of its parent
-  - L{workersiblings}: what workers tell one another
+  - L{workersiblings}: what workers know of one another
+  - L{loads}: which of them have more clients than others
   - L{child}: a worker, in its own process
   - L{service}: the parent, as a Twisted service
 """

@@ -32,7 +32,8 @@ from comet.server.reload import Loaded
 from comet.server.secretfiles import Secrets
 from comet.server.server import Server
 from comet.server.service import CometService
-from comet.server.workers.process import FIGURES, STATUS, Task
+from comet.server.workers.loads import Loads
+from comet.server.workers.process import FIGURES, LOADS, STATUS, Task
 from comet.server.workers.workersiblings import FiguresPipe, WorkerSiblings
 from comet.settings.configuration import Configuration
 from comet.web.metrics.processfigures import nodeFamilies
@@ -156,11 +157,14 @@ class Worker:
         parent: ParentLink,
         number: int,
         send: Callable[[Mapping[str, Any]], None],
+        loads: Loads,
     ) -> None:
         """
         @param number: The number of this worker.
 
         @param send: Sends the parent a line about figures.
+
+        @param loads: The loads of all workers.
         """
         self.exitCode = 0
         self._reactor = reactor
@@ -171,7 +175,10 @@ class Worker:
             loaded.configuration, reactor, loaded.secrets, task.sockets, task.isFirst
         )
         hub = server.hub
-        self._siblings = WorkerSiblings(number, send, hub.clock, lambda: toRows(nodeFamilies(hub)))
+        self._siblings = WorkerSiblings(
+            number, send, hub.clock, lambda: toRows(nodeFamilies(hub)), loads
+        )
+        self._siblings.watch(hub.fanout.readers)
         hub.siblings = self._siblings
         self.service = server.makeService(CometService, self._listening, self._failed)
 
@@ -211,6 +218,7 @@ class Worker:
 
     def _listening(self, ports: Sequence[IListeningPort]) -> None:
         tuneInterpreter()
+        self._siblings.serves()
         self._parent.report("serves")
 
     def _failed(self, error: CannotStart) -> None:
@@ -223,6 +231,7 @@ class Worker:
         # parent, which then stops it a second time.
         if not self._isStopping:
             self._isStopping = True
+            self._siblings.leave()
             self._reactor.stop()
 
     def _shutDown(self) -> Deferred[Any]:
@@ -261,7 +270,7 @@ def run(arguments: Sequence[str]) -> int:
     globalLogBeginner.beginLoggingTo([parent], redirectStandardIO=False)
     pipe = FiguresPipe(reactor, FIGURES)
     try:
-        worker = Worker(reactor, task, parent, int(arguments[1]), pipe.send)
+        worker = Worker(reactor, task, parent, int(arguments[1]), pipe.send, Loads(LOADS))
     except CannotStart as error:
         parent.report("refusal", str(error))
         return 1

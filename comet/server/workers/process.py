@@ -28,9 +28,11 @@ MAX_FIGURES: Final = 1 << 20
 # further ones, since it hangs, and its pipe would fill.
 MOST_UNANSWERED: Final = 4
 
-# The descriptors of a worker's status and figures.  Those of the sockets follow.
+# The descriptors of a worker's status and figures, and of the loads of all workers.  Those
+# of the sockets follow.
 STATUS: Final = 3
 FIGURES: Final = 4
+LOADS: Final = 5
 
 # The variables by which systemd passes descriptors.
 _SYSTEMD: Final = frozenset({"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"})
@@ -68,7 +70,7 @@ class Task:
         """
         The descriptors of the sockets.
         """
-        return range(FIGURES + 1, FIGURES + 1 + self.count)
+        return range(LOADS + 1, LOADS + 1 + self.count)
 
 
 class WorkerOwner(Protocol):
@@ -172,15 +174,24 @@ class WorkerProcess(ProcessProtocol):
             FIGURES: _LineSplitter(self._figuresReceived, MAX_FIGURES),
         }
 
-    def spawn(self, reactor: Any, sockets: Sequence[int], environment: Mapping[str, str]) -> None:
+    def spawn(
+        self,
+        reactor: Any,
+        sockets: Sequence[int],
+        environment: Mapping[str, str],
+        loads: int,
+    ) -> None:
         """
         Start the process.
 
         @param sockets: The descriptors of the sockets that it serves.
+
+        @param loads: The descriptor of the loads of all workers.
         """
         module = type(reactor).__module__
         command = [sys.executable, "-m", "comet.server.workers", module, str(self.number)]
         descriptors: dict[int, int | str] = {0: "w", 1: "r", 2: "r", STATUS: "r", FIGURES: "r"}
+        descriptors[LOADS] = loads
         descriptors.update(zip(self._task.sockets, sockets, strict=True))
         reactor.spawnProcess(self, command[0], command, environment, childFDs=descriptors)
 

@@ -22,6 +22,7 @@ from comet.server.listening import CannotStart, Ports, cannotStart, makeEndpoint
 from comet.server.reload import Loaded
 from comet.server.secretfiles import Secrets
 from comet.server.served import endpointsOf
+from comet.server.workers.loads import Loads, makeMemory
 from comet.server.workers.process import Task, WorkerProcess, environmentFor
 from comet.settings.configuration import Configuration
 
@@ -96,6 +97,8 @@ class WorkersService(Service):
         self._quick: dict[int, int] = {}
         self._delayed: dict[int, IDelayedCall] = {}
         self._closing: Deferred[Any] | None = None
+        self._memory: int | None = None
+        self._loads: Loads | None = None
         self._hasServed = self._hasFailed = self._isStopped = False
 
     # -- The start
@@ -134,6 +137,8 @@ class WorkersService(Service):
         if not self._isStopped:
             # Raises CannotStart before any worker runs.
             self._ports.descriptors()
+            self._memory = makeMemory(self._count)
+            self._loads = Loads(self._memory)
             for number in range(1, self._count + 1):
                 self._spawn(number)
 
@@ -142,7 +147,9 @@ class WorkersService(Service):
         worker = WorkerProcess(self, number, self._taskOf(number))
         self.workers[number] = worker
         worker.began = self._clock.seconds()
-        worker.spawn(self._reactor, self._ports.descriptors(), self._environment)
+        assert self._memory is not None
+        sockets = self._ports.descriptors()
+        worker.spawn(self._reactor, sockets, self._environment, self._memory)
 
     def _cannotStart(self, failure: Failure) -> None:
         # After a stop it is no news that the start was cancelled.
@@ -192,6 +199,8 @@ class WorkersService(Service):
         A worker's process has ended: start another, unless none has served yet.
         """
         del self.workers[worker.number]
+        if self._loads is not None:
+            self._loads.forget(worker.number)
         reason = worker.refusal or reason
         about = {"number": worker.number, "pid": worker.pid, "reason": reason}
         if self._isStopped:
@@ -264,6 +273,10 @@ class WorkersService(Service):
         def gone(result: object) -> None:
             if killing.active():
                 killing.cancel()
+            if self._memory is not None and self._loads is not None:
+                os.close(self._memory)
+                self._loads.close()
+                self._memory = self._loads = None
 
         return done.addCallback(gone)
 

@@ -1,6 +1,8 @@
 """
-The figures of all workers: one of them is asked for the metrics, and asks the others
-through the parent.
+What a worker knows of the others: the figures of all, and whether it has more than its
+share of the clients.
+
+One worker is asked for the metrics, and asks the others for their figures through the parent.
 
 A worker sends the parent lines of JSON on a pipe of its own, and gets them among its
 tasks:
@@ -21,7 +23,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sized
 from typing import Any, Final
 
 from twisted.internet.abstract import FileDescriptor
@@ -29,8 +31,18 @@ from twisted.internet.defer import Deferred
 from twisted.internet.fdesc import writeToFD
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from comet.server.workers.loads import Loads
+
 # For how many seconds the other workers are waited for.  Prometheus waits ten by default.
 PATIENCE: Final = 1.0
+
+# A worker has more than its share from so many clients on above the worker that has the
+# least, and this part of that more.
+FEW: Final = 8
+MARGIN: Final = 0.05
+
+# More than a port accepts at once.
+MANY: Final = 1 << 30
 
 
 class FiguresPipe(FileDescriptor):
@@ -100,6 +112,7 @@ class WorkerSiblings:
         send: Callable[[Mapping[str, Any]], None],
         clock: IReactorTime,
         rows: Callable[[], Any],
+        loads: Loads,
     ) -> None:
         """
         @param number: The number of this worker.
@@ -107,13 +120,50 @@ class WorkerSiblings:
         @param send: Sends a line to the parent.
 
         @param rows: Returns the figures of this worker.
+
+        @param loads: The loads of all workers.
         """
         self.number = number
+        self._loads = loads
+        self._watched: list[Sized] = []
+        self._isLeaving = False
         self._send = send
         self._clock = clock
         self._rows = rows
         self._id = 0
         self._question: _Question | None = None
+
+    def watch(self, held: Sized) -> None:
+        """
+        See L{Siblings<comet.hub.siblings.Siblings>}.
+        """
+        self._watched.append(held)
+
+    def room(self) -> int:
+        """
+        See L{Siblings<comet.hub.siblings.Siblings>}.
+        """
+        if self._isLeaving:
+            return MANY
+        # Counted here, without a call for each: all workers are asked about each client.
+        load = sum([len(held) for held in self._watched])
+        self._loads.write(self.number, load)
+        least = self._loads.least(self.number)
+        # A client of a stream is a connection and a reader.
+        return MANY if least is None else (int(least * (1 + MARGIN)) - load) // 2 + FEW
+
+    def serves(self) -> None:
+        """
+        Tell the others that this worker accepts clients from now on.
+        """
+        self.room()
+
+    def leave(self) -> None:
+        """
+        Tell the others that this worker accepts no clients any more.
+        """
+        self._isLeaving = True
+        self._loads.forget(self.number)
 
     def figures(self) -> Deferred[Mapping[int, Any]]:
         """

@@ -5,6 +5,7 @@ Tests of L{comet.web.metrics.workerfigures}: figures between processes, and put 
 from __future__ import annotations
 
 import json
+from collections.abc import Sized
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -139,6 +140,17 @@ class Others:
 
     def __init__(self, rows: dict[int, Any]) -> None:
         self.rows = rows
+
+    def watch(self, held: Sized) -> None:
+        """
+        See L{Siblings<comet.hub.siblings.Siblings>}.
+        """
+
+    def room(self) -> int:
+        """
+        See L{Siblings<comet.hub.siblings.Siblings>}.
+        """
+        return 1
 
     def figures(self) -> Deferred[Any]:
         """
