@@ -10,11 +10,14 @@ L{comet.client.asyncio}, L{comet.client.twisted}.
   - L{credential}: the key or the token
   - L{received}: what the server sends, checked
   - L{splitting}: endless responses, cut into envelopes
+  - L{partsplitting}: those in parts
+  - L{scriptcalls}: JSONP and the forever frame, read without running a script
   - L{standing}: where a subscription stands in the log
   - L{cursorfile}: that place, over restarts
   - L{batches}: publications as lines
   - L{requester}: requests that are repeated until they are answered
   - L{websocketlink}: messages over WebSocket
+  - L{tcplink}: messages over raw TCP
   - L{links}: messages by each transport
   - L{clientreading}: one subscription, which comes back
   - L{clientcore}: all of these: a client without I/O
@@ -27,10 +30,12 @@ L{comet.client.asyncio}, L{comet.client.twisted}.
   - L{blockingexchanges}: the steps of the core, done by a thread
   - L{blocking}: the shell for scripts and threads
   - L{awaiting}: what the shells for coroutines have in common
+  - L{asyncioconnections}: WebSockets and raw TCP in an event loop
   - L{asyncioexchanges}: the steps of the core, done by httpx and websockets in an event loop
   - L{asyncio}: the shell for asyncio
   - L{twistedwaiting}: waits for Deferreds, with a limit
   - L{twistedconnections}: connections of Twisted, watched
+  - L{twistedraw}: a connection of raw TCP
   - L{twistedsocket}: a WebSocket, by Autobahn
   - L{twistedexchanges}: the steps of the core, done by treq and Autobahn
   - L{twisted}: the shell for Twisted

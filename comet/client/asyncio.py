@@ -28,6 +28,8 @@ from comet.client.clientcore import Core
 from comet.client.clientreading import Reading
 from comet.client.clientsteps import (
     Ask,
+    Connect,
+    Opening,
     Read,
     Request,
     Response,
@@ -184,7 +186,7 @@ class Client:
         except Exception:
             self._check()
             raise
-        if self._isClosed and isinstance(step, (Request, Upgrade)):
+        if self._isClosed and isinstance(step, Opening):
             # Meanwhile: nothing else closes what has come.
             cast("Response", result).close()
         self._check()
@@ -194,7 +196,7 @@ class Client:
         if self._isClosed:
             raise Closed("the client is closed")
 
-    async def _exchange(self, step: Request | Read | Upgrade | Texts) -> object:
+    async def _exchange(self, step: Opening | Read | Texts) -> object:
         exchanges = self._exchanges
         if exchanges is None:
             exchanges = self._exchanges = Exchanges(self._tls)
@@ -204,6 +206,8 @@ class Client:
             return await exchanges.read(step)
         if isinstance(step, Upgrade):
             return await exchanges.upgrade(step)
+        if isinstance(step, Connect):
+            return await exchanges.connect(step)
         return await exchanges.texts(step)
 
     async def _settle(self) -> None:
@@ -279,7 +283,7 @@ class Subscription(BaseSubscription, AsyncIterator["Message | Gap"]):
 
     async def _do(self, step: Step) -> object:
         if self._task is None:
-            if not isinstance(step, (Request, Upgrade)):
+            if not isinstance(step, Opening):
                 return await self._client._do(step)
             self._task = self._client._begin(step)
         await asyncio.wait({self._task})

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
 from typing import Any, TypeVar, cast
 
@@ -17,57 +17,17 @@ except ImportError:
         "the Python clients need packages that are not installed: pip install 'comet-push[client]'"
     ) from None
 
-from comet.client.awaiting import Inbox
-from comet.client.clientsteps import Read, Request, Texts, Upgrade
-from comet.client.failures import Closed, Lost, Silent
+from comet.client.asyncioconnections import Arrivals, Connection
+from comet.client.clientsteps import Connect, Read, Request, Texts, Upgrade
+from comet.client.failures import Closed, Lost
 from comet.client.httpxfailures import NETWORK_ERRORS, asFailure
 from comet.client.httpxrequests import OPTIONS, Progress, makeRequest, noCookies
 from comet.client.requester import KEPT, MOST_KEPT
+from comet.client.serverurl import ServerURL
 from comet.client.websocketdialog import WebSocketDialog
 
 T = TypeVar("T")
-
-
-class _Arrivals:
-    """
-    An inbox that a coroutine can wait for.  The streams of asyncio would make a task for each wait
-    that has a limit.
-    """
-
-    def __init__(self) -> None:
-        self.inbox = Inbox()
-        self._waiting: asyncio.Future[None] | None = None
-
-    def wake(self) -> None:
-        """
-        Something has arrived.
-        """
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)
-
-    async def take(self, deadline: float) -> bytes:
-        """
-        Wait for bytes; none at the end.  A wait may be cancelled, and loses nothing.
-
-        @raise Silent: If the time is over.
-        """
-        while True:
-            data = self.inbox.take()
-            if data is not None:
-                return data
-            loop = asyncio.get_running_loop()
-            waiting = self._waiting = loop.create_future()
-            timer = loop.call_at(deadline, _timeOut, waiting)
-            try:
-                await waiting
-            finally:
-                timer.cancel()
-                self._waiting = None
-
-
-def _timeOut(waiting: asyncio.Future[None]) -> None:
-    if not waiting.done():
-        waiting.set_exception(Silent("the server has sent nothing for too long", wasSent=True))
+C = TypeVar("C", bound=Connection)
 
 
 class _Response:
@@ -80,7 +40,7 @@ class _Response:
 
     def __init__(self, exchanges: Exchanges, response: httpx.Response, host: str) -> None:
         self.status = response.status_code
-        self.arrivals = _Arrivals()
+        self.arrivals = Arrivals()
         self._exchanges = exchanges
         self._host = host
         self._response = response
@@ -139,19 +99,26 @@ class _Response:
         self._exchanges.end(self._task, self._hasBegun)
 
 
-class _Socket(asyncio.Protocol):
+class _RawSocket(Connection):
+    """
+    A connection of raw TCP.
+    """
+
+    status = 0
+
+    def header(self, name: str) -> None:
+        """
+        See L{Response<comet.client.clientsteps.Response>}.  There are none.
+        """
+
+
+class _Socket(Connection):
     """
     A WebSocket.
     """
 
-    def __init__(self, exchanges: Exchanges, dialog: WebSocketDialog, host: str) -> None:
-        self._exchanges = exchanges
-        self._loop = asyncio.get_running_loop()
-        self._transport: asyncio.Transport | None = None
-        # Whether the server takes so little that answers to its pings wait.
-        self._isClogged = False
-        self._arrivals = _Arrivals()
-        self._host = host
+    def __init__(self, sockets: set[Connection], dialog: WebSocketDialog, host: str) -> None:
+        super().__init__(sockets, host)
         self.dialog = dialog
 
     @property
@@ -174,94 +141,25 @@ class _Socket(asyncio.Protocol):
         """
         return self.dialog.header(name)
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """
-        See C{asyncio.Protocol}.
-        """
-        self._transport = cast("asyncio.Transport", transport)
-        self._exchanges.sockets.add(self)
-
-    def data_received(self, data: bytes) -> None:
-        """
-        See C{asyncio.Protocol}.
-        """
-        self._arrivals.inbox.received(data)
-        if self._arrivals.inbox.isFull:
-            self._throttle()
-        self._arrivals.wake()
-
-    def pause_writing(self) -> None:
-        """
-        See C{asyncio.Protocol}.
-        """
-        self._isClogged = True
-        self._throttle()
-
-    def resume_writing(self) -> None:
-        """
-        See C{asyncio.Protocol}.
-        """
-        self._isClogged = False
-        self._throttle()
-
-    def _throttle(self) -> None:
-        """
-        Read on, or stop to read until there is room for what comes and for what it is answered.
-        """
-        if self._transport is None or self._transport.is_closing():
-            return
-        if self._isClogged or self._arrivals.inbox.isFull:
-            self._transport.pause_reading()
-        else:
-            self._transport.resume_reading()
-
-    def eof_received(self) -> None:
-        """
-        See C{asyncio.Protocol}.
-        """
-        self._arrivals.inbox.end()
-        self._arrivals.wake()
-
-    def connection_lost(self, error: Exception | None) -> None:
-        """
-        See C{asyncio.Protocol}.
-        """
-        self._exchanges.sockets.discard(self)
-        self._transport = None
-        self._arrivals.inbox.end(None if error is None else asFailure(error, self._host, True))
-        self._arrivals.wake()
-
     async def more(self, deadline: float) -> None:
         """
         Wait for bytes, and answer pings and the end.
         """
-        data = await self._arrivals.take(deadline)
-        self._throttle()
-        self.dialog.received(data)
+        self.dialog.received(await self.read(deadline))
         self.send()
 
     def send(self) -> None:
         """
         Send what is to be sent.
         """
-        unsent = self.dialog.unsent()
-        if unsent and self._transport is not None:
-            self._transport.write(unsent)
-
-    def close(self) -> None:
-        """
-        See L{Socket<comet.client.clientsteps.Socket>}.
-        """
-        # A subscription that the program has not closed may be freed after the loop has ended.
-        if self._transport is not None and not self._loop.is_closed():
-            self._transport.abort()
+        self.write(self.dialog.unsent())
 
 
 class Exchanges:
     """
     The connections of a client, in one event loop.
 
-    @ivar sockets: The WebSockets that are open.
+    @ivar sockets: The WebSockets and connections of raw TCP that are open.
     """
 
     def __init__(self, tls: ssl.SSLContext | None) -> None:
@@ -275,7 +173,7 @@ class Exchanges:
         self._http = httpx.AsyncClient(
             verify=self._tls, limits=limits, cookies=noCookies(), **OPTIONS
         )
-        self.sockets: set[_Socket] = set()
+        self.sockets: set[Connection] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         # Those of them that are cancelled, and not yet done.
         self._ending: set[asyncio.Task[Any]] = set()
@@ -319,30 +217,16 @@ class Exchanges:
         """
         Wait for bytes of a body.
         """
-        assert isinstance(step.response, _Response)
+        assert isinstance(step.response, _Response | _RawSocket)
         return await step.response.read(step.deadline)
 
     async def upgrade(self, step: Upgrade) -> _Socket:
         """
         Open a WebSocket.
         """
-        url = step.url
-        dialog = WebSocketDialog(url, step.headers)
-        connecting = self.spawn(self._connect(step, dialog))
-        try:
-            await self._limit(connecting, step.deadline)
-        except BaseException:
-            self.giveUp(connecting)
-            raise
-        if not connecting.done():
-            self.giveUp(connecting)
-            raise asFailure(TimeoutError(), url.host, False)
-        try:
-            socket = connecting.result()
-        except NETWORK_ERRORS as error:
-            raise asFailure(error, url.host, False) from error
-        except asyncio.CancelledError:
-            raise Closed("the client is closed") from None
+        dialog = WebSocketDialog(step.url, step.headers)
+        host = step.url.host
+        socket = await self._open(step, lambda: _Socket(self.sockets, dialog, host))
         try:
             socket.send()
             while not dialog.status:
@@ -352,13 +236,38 @@ class Exchanges:
             raise
         return socket
 
-    async def _connect(self, step: Upgrade, dialog: WebSocketDialog) -> _Socket:
+    async def connect(self, step: Connect) -> _RawSocket:
+        """
+        Open a connection of raw TCP.
+        """
+        socket = await self._open(step, lambda: _RawSocket(self.sockets, step.url.host))
+        socket.write(step.data)
+        return socket
+
+    async def _open(self, step: Upgrade | Connect, make: Callable[[], C]) -> C:
+        """
+        Open a connection, and verify the certificate.
+        """
         url = step.url
+        connecting = self.spawn(self._connect(url, make))
+        try:
+            await self._limit(connecting, step.deadline)
+        except BaseException:
+            self.giveUp(connecting)
+            raise
+        if not connecting.done():
+            self.giveUp(connecting)
+            raise asFailure(TimeoutError(), url.host, False)
+        try:
+            return connecting.result()
+        except NETWORK_ERRORS as error:
+            raise asFailure(error, url.host, False) from error
+        except asyncio.CancelledError:
+            raise Closed("the client is closed") from None
+
+    async def _connect(self, url: ServerURL, make: Callable[[], C]) -> C:
         _, socket = await asyncio.get_running_loop().create_connection(
-            lambda: _Socket(self, dialog, url.host),
-            url.host,
-            url.port,
-            ssl=self._tls if url.isSecure else None,
+            make, url.host, url.port, ssl=self._tls if url.isSecure else None
         )
         return socket
 

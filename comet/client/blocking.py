@@ -30,7 +30,18 @@ from comet.client.blockingexchanges import Exchanges, NotYet
 from comet.client.blockingnetwork import Call
 from comet.client.clientcore import Core
 from comet.client.clientreading import Reading
-from comet.client.clientsteps import Ask, Read, Request, Sleep, Step, Steps, Texts, Upgrade
+from comet.client.clientsteps import (
+    Ask,
+    Connect,
+    Opening,
+    Read,
+    Request,
+    Sleep,
+    Step,
+    Steps,
+    Texts,
+    Upgrade,
+)
 from comet.client.credential import Token
 from comet.client.failures import Closed
 from comet.client.received import Closing, Gap, History, Member, Message, Presence
@@ -72,15 +83,18 @@ class Client:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         """
-        @param url: The root of the server's site, or the path at which comet is mounted.
+        @param url: The root of the server's site, or the path at which comet is mounted.  At a port
+            of raw TCP, C{tcp://HOST:PORT} or with TLS C{tls://HOST:PORT}, a client subscribes and
+            does nothing else.
 
         @param token: A token, or a function that returns one.  It is called before the first
             request, again before the token expires, and when the server says that it has.
 
         @param key: A publish key or admin key, instead of a token.
 
-        @param transport: C{websocket}, C{sse}, C{stream} or C{longpoll}, or several of them, which
-            are tried in their order; by default all.
+        @param transport: C{websocket}, C{sse}, C{stream}, C{longpoll}, C{poll}, C{multipart},
+            C{iframe} or C{jsonp}, or several of them, which are tried in their order; by default
+            the first four.
 
         @param parameters: Added to the query of every request.
 
@@ -96,7 +110,9 @@ class Client:
         self._tls = tls
         # By processes: after a fork those of the parent are left alone.
         self._exchanges: dict[int, Exchanges] = {}
-        self._closed = threading.Event()
+        self._isClosed = False
+        # Those that sleep wake when the client or their subscription is closed.
+        self._waking = threading.Condition()
 
     def publish(
         self,
@@ -196,7 +212,9 @@ class Client:
         Close all connections, also from another thread.  Subscriptions end, and what is being
         published fails with L{Closed<comet.client.failures.Closed>}.
         """
-        self._closed.set()
+        with self._waking:
+            self._isClosed = True
+            self._waking.notify_all()
         exchanges = self._exchanges.get(os.getpid())
         if exchanges is not None:
             exchanges.close()
@@ -238,25 +256,25 @@ class Client:
 
         @param call: That which another thread may cancel.
         """
-        if self._closed.is_set():
-            raise Closed("the client is closed")
-        if isinstance(step, Sleep):
-            self._sleep(step, until)
-            return None
+        self._check()
         if isinstance(step, Ask):
             return step.function()
         if call is None:
-            call = Call(step.deadline if until is None else min(until, step.deadline))
+            call = callOf(step, until)
+        if isinstance(step, Sleep):
+            self._sleep(step, until, call)
+            return None
         try:
             return self._exchange(step, call, until)
         except Exception:
-            if self._closed.is_set():
-                raise Closed("the client is closed") from None
+            self._check()
             raise
 
-    def _exchange(
-        self, step: Request | Read | Upgrade | Texts, call: Call, until: float | None
-    ) -> object:
+    def _check(self) -> None:
+        if self._isClosed:
+            raise Closed("the client is closed") from None
+
+    def _exchange(self, step: Opening | Read | Texts, call: Call, until: float | None) -> object:
         exchanges = self._ownExchanges()
         if isinstance(step, Request):
             return exchanges.request(step, call)
@@ -264,14 +282,23 @@ class Client:
             return exchanges.read(step, call)
         if isinstance(step, Upgrade):
             return exchanges.upgrade(step, call)
+        if isinstance(step, Connect):
+            return exchanges.connect(step, call)
         return exchanges.texts(step, call, until)
 
-    def _sleep(self, step: Sleep, until: float | None) -> None:
+    def _sleep(self, step: Sleep, until: float | None, call: Call) -> None:
         end = step.until if until is None else min(until, step.until)
-        if self._closed.wait(max(end - time.monotonic(), 0.0)):
-            raise Closed("the client is closed")
+        with self._waking:
+            self._waking.wait_for(
+                lambda: self._isClosed or call.isCancelled, max(end - time.monotonic(), 0.0)
+            )
+        self._check()
         if end < step.until:
             raise NotYet
+
+    def _wake(self) -> None:
+        with self._waking:
+            self._waking.notify_all()
 
     def _ownExchanges(self) -> Exchanges:
         process = os.getpid()
@@ -281,9 +308,19 @@ class Client:
                 self._exchanges.pop(other, None)
             # Of threads that come at the same time, all get that of the first.
             found = self._exchanges.setdefault(process, Exchanges(self._tls))
-            if self._closed.is_set():
+            if self._isClosed:
                 found.close()
         return found
+
+
+def callOf(step: Opening | Read | Texts | Sleep, until: float | None) -> Call:
+    """
+    Make the operation that does a step.
+
+    @param until: When it is to end, if that is before the step's own deadline.
+    """
+    deadline = step.until if isinstance(step, Sleep) else step.deadline
+    return Call(deadline if until is None else min(until, deadline))
 
 
 class _Pending:
@@ -292,10 +329,10 @@ class _Pending:
     goes on, and whose result the caller gets later.
     """
 
-    def __init__(self, client: Client, step: Request | Read | Upgrade) -> None:
+    def __init__(self, client: Client, step: Opening | Read, call: Call) -> None:
         self._client = client
         self._step = step
-        self._call = Call(step.deadline)
+        self.call = call
         self._result: Any = None
         self._error: Exception | None = None
         self._done = threading.Event()
@@ -304,7 +341,7 @@ class _Pending:
 
     def _run(self) -> None:
         try:
-            self._result = self._client._do(self._step, None, self._call)
+            self._result = self._client._do(self._step, None, self.call)
         except Exception as error:
             self._error = error
         self._done.set()
@@ -331,7 +368,7 @@ class _Pending:
         """
         End it, and wait for the thread.
         """
-        self._call.cancel()
+        self.call.cancel()
         self._thread.join()
         if not isinstance(self._step, Read) and self._result is not None:
             self._result.close()
@@ -349,6 +386,13 @@ class Subscription(BaseSubscription):
         super().__init__(reading)
         self._client = client
         self._pending: _Pending | None = None
+        # For the three below.  A signal handler may close the subscription at any moment.
+        self._lock = threading.RLock()
+        self._isClosed = False
+        # Whether a thread is in L{next}, which alone touches the reading then.
+        self._isWaiting = False
+        # What it waits for.
+        self._call: Call | None = None
 
     def next(self, timeout: float | None = None) -> Message | Gap | None:
         """
@@ -358,11 +402,23 @@ class Subscription(BaseSubscription):
 
         @return: The item, or L{None} if the time is over.
 
-        @raise Closed: If the client is closed.
+        @raise Closed: If the client or the subscription is closed, perhaps by another thread.
         """
         until = None if timeout is None else time.monotonic() + timeout
+        with self._lock:
+            self._isWaiting = True
+        try:
+            return self._next(until)
+        finally:
+            with self._lock:
+                self._isWaiting, self._call = False, None
+            if self._isClosed:
+                self._end()
+
+    def _next(self, until: float | None) -> Message | Gap | None:
         reading = self._reading
         while True:
+            self._check()
             item = reading.take()
             if item is not None:
                 return item
@@ -374,27 +430,59 @@ class Subscription(BaseSubscription):
             except NotYet:
                 return None
             except Exception as error:
+                # Not of the connection that was closed with the subscription.
+                self._check()
                 reading.failed(error)
             else:
+                if self._isClosed:
+                    # The reading then closes what has come, and does not take it for the end.
+                    reading.close()
                 reading.done(result)
+
+    def _check(self) -> None:
+        if self._isClosed:
+            raise Closed("the subscription is closed") from None
 
     def _do(self, step: Step, until: float | None) -> object:
         """
         Do a step, or wait on for the result of one that was begun.
         """
         if self._pending is None:
-            if until is None or not isinstance(step, (Request, Read, Upgrade)):
-                return self._client._do(step, until)
-            self._pending = _Pending(self._client, step)
-        if not self._pending.wait(until):
+            if isinstance(step, Ask):
+                return self._client._do(step)
+            isShort = until is not None and isinstance(step, Opening | Read)
+            call = callOf(step, None if isShort else until)
+            with self._lock:
+                self._check()
+                self._call = call
+            if not isShort:
+                return self._client._do(step, until, call)
+            assert isinstance(step, Opening | Read)
+            self._pending = _Pending(self._client, step, call)
+        pending = self._pending
+        with self._lock:
+            self._check()
+            self._call = pending.call
+        if not pending.wait(until):
             raise NotYet
-        pending, self._pending = self._pending, None
+        self._pending = None
         return pending.result()
 
     def close(self) -> None:
         """
-        End it, and close its connection.
+        End it, and close its connection, from any thread: one that waits for an item waits no
+        longer.  Only a connection that is being opened is waited for.
         """
+        with self._lock:
+            self._isClosed = True
+            isWaiting, call = self._isWaiting, self._call
+        if call is not None:
+            call.cancel()
+            self._client._wake()
+        if not isWaiting:
+            self._end()
+
+    def _end(self) -> None:
         pending, self._pending = self._pending, None
         if pending is not None:
             pending.cancel()

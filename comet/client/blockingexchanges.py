@@ -17,10 +17,11 @@ except ImportError:
 
 from comet.client.blockingnetwork import Call, Network, Stream
 from comet.client.blockingtransport import Transport
-from comet.client.clientsteps import Read, Request, Texts, Upgrade
+from comet.client.clientsteps import Connect, Read, Request, Texts, Upgrade
 from comet.client.failures import ClientError
 from comet.client.httpxfailures import NETWORK_ERRORS, asFailure
 from comet.client.httpxrequests import OPTIONS, Progress, makeRequest, noCookies
+from comet.client.serverurl import ServerURL
 from comet.client.websocketdialog import WebSocketDialog
 
 _READ_SIZE = 65536
@@ -55,6 +56,37 @@ class _Response:
         See L{Response<comet.client.clientsteps.Response>}.
         """
         self._response.close()
+
+
+class _RawSocket:
+    """
+    A connection of raw TCP.
+    """
+
+    status = 0
+
+    def __init__(self, stream: Stream, host: str) -> None:
+        self.host = host
+        self.pieces = self._read(stream)
+        self._stream = stream
+
+    def _read(self, stream: Stream) -> Iterator[bytes]:
+        try:
+            while data := stream.read(_READ_SIZE):
+                yield data
+        finally:
+            stream.close()
+
+    def header(self, name: str) -> None:
+        """
+        See L{Response<comet.client.clientsteps.Response>}.  There are none.
+        """
+
+    def close(self) -> None:
+        """
+        See L{Response<comet.client.clientsteps.Response>}.
+        """
+        self._stream.close()
 
 
 class _Socket:
@@ -142,7 +174,7 @@ class Exchanges:
         Wait for bytes of a body.
         """
         response = step.response
-        assert isinstance(response, _Response)
+        assert isinstance(response, _Response | _RawSocket)
         try:
             with self._network.during(call):
                 return next(response.pieces, b"")
@@ -159,9 +191,7 @@ class Exchanges:
         stream: Stream | None = None
         try:
             with self._network.during(call):
-                stream = self._network.connect_tcp(url.host, url.port)
-                if url.isSecure:
-                    stream = stream.start_tls(self._tls, url.host)
+                stream = self._open(url)
                 wasOpen = True
                 socket = _Socket(stream, dialog, url.host)
                 socket.send()
@@ -174,6 +204,36 @@ class Exchanges:
                 raise asFailure(error, url.host, wasOpen) from error
             raise
         return socket
+
+    def connect(self, step: Connect, call: Call) -> _RawSocket:
+        """
+        Open a connection of raw TCP.
+        """
+        url = step.url
+        stream: Stream | None = None
+        wasOpen = False
+        try:
+            with self._network.during(call):
+                stream = self._open(url)
+                wasOpen = True
+                stream.write(step.data)
+        except BaseException as error:
+            if stream is not None:
+                stream.close()
+            if isinstance(error, NETWORK_ERRORS):
+                raise asFailure(error, url.host, wasOpen) from error
+            raise
+        return _RawSocket(stream, url.host)
+
+    def _open(self, url: ServerURL) -> Stream:
+        stream = self._network.connect_tcp(url.host, url.port)
+        if not url.isSecure:
+            return stream
+        try:
+            return stream.start_tls(self._tls, url.host)
+        except BaseException:
+            stream.close()
+            raise
 
     def texts(self, step: Texts, call: Call, until: float | None) -> list[bytes]:
         """

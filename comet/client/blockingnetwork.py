@@ -23,6 +23,8 @@ import httpcore
 class Call:
     """
     One operation of a thread.
+
+    @ivar isCancelled: Whether another thread has ended it.
     """
 
     def __init__(self, deadline: float) -> None:
@@ -30,7 +32,7 @@ class Call:
         @param deadline: In seconds, of C{time.monotonic}.
         """
         self._deadline = deadline
-        self._isCancelled = False
+        self.isCancelled = False
         # That which is read or written just now.
         self.stream: Stream | None = None
 
@@ -42,7 +44,7 @@ class Call:
 
         @raise httpcore.ReadError: If it was cancelled.
         """
-        if self._isCancelled:
+        if self.isCancelled:
             raise httpcore.ReadError("it was cancelled")
         left = self._deadline - time.monotonic()
         if left <= 0:
@@ -53,7 +55,7 @@ class Call:
         """
         End it, from another thread.  A connection that is being opened is waited for.
         """
-        self._isCancelled = True
+        self.isCancelled = True
         stream = self.stream
         if stream is not None:
             stream.close()

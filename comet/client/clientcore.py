@@ -16,7 +16,7 @@ from comet.client.clientsteps import Steps
 from comet.client.credential import Credential, Token
 from comet.client.cursorfile import CursorFile
 from comet.client.failures import MAX_DEPTH
-from comet.client.links import TRANSPORTS
+from comet.client.links import ALL_TRANSPORTS, TRANSPORTS
 from comet.client.received import (
     Closing,
     History,
@@ -54,7 +54,8 @@ class Core:
         today: Callable[[], float] = time.time,
     ) -> None:
         """
-        @param url: The root of the server's site, or the path at which comet is mounted.
+        @param url: The root of the server's site, or the path at which comet is mounted.  At
+            C{tcp://HOST:PORT}, or with TLS C{tls://HOST:PORT}, a client only subscribes.
 
         @param now: A clock that goes on steadily, in seconds.
 
@@ -62,10 +63,10 @@ class Core:
 
         @param key: A publish key or admin key.
 
-        @param transport: The transport or transports to try, in this order; by default all of
-            L{TRANSPORTS}.
+        @param transport: The transport or transports of L{ALL_TRANSPORTS} to try, in this order; by
+            default L{TRANSPORTS}.
 
-        @param parameters: Added to the query of every request.
+        @param parameters: Added to the query of every request, which raw TCP has not.
 
         @param today: The time of day, in seconds since 1970.
 
@@ -76,13 +77,12 @@ class Core:
             raise ValueError("a time is not more than 0 seconds")
         if timing.patience > _MOST_PATIENCE:
             raise ValueError(f"patience is more than {_MOST_PATIENCE:g} seconds")
-        asked = (transport,) if isinstance(transport, str) else tuple(transport or TRANSPORTS)
-        for each in asked:
-            if each not in TRANSPORTS:
-                raise ValueError(f"{each!r} is not one of {', '.join(TRANSPORTS)}")
-        self._transports = asked
+        server = parseServerURL(url)
+        if server.isRaw and parameters:
+            raise ValueError("raw TCP has no query, and so no parameters")
+        self._transports = _chooseTransports(transport, server.isRaw)
         self._requester = Requester(
-            parseServerURL(url),
+            server,
             Credential(token, key, now, today),
             parameters or {},
             timing,
@@ -179,3 +179,22 @@ class Core:
             since = since if kept is None else kept
         standing = Standing(asked, since)
         return Reading(self._requester, standing, self._transports, file, onClose)
+
+
+def _chooseTransports(transport: str | Sequence[str] | None, isRaw: bool) -> tuple[str, ...]:
+    """
+    Check what the application asks for.
+
+    @raise ValueError: If it is no transport, or none for the URL.
+    """
+    asked = (transport,) if isinstance(transport, str) else tuple(transport or ())
+    for each in asked:
+        if each not in ALL_TRANSPORTS:
+            raise ValueError(f"{each!r} is not one of {', '.join(ALL_TRANSPORTS)}")
+        if isRaw and each != "tcp":
+            raise ValueError(f"{each!r} needs a URL that begins with http:// or https://")
+        if each == "tcp" and not isRaw:
+            raise ValueError(
+                "'tcp' needs a URL such as tcp://HOST:PORT, or with TLS tls://HOST:PORT"
+            )
+    return asked or (("tcp",) if isRaw else TRANSPORTS)

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, cast
 
-from comet.client.clientsteps import Request, Response, Sleep, Step, Steps, Upgrade
+from comet.client.clientsteps import Opening, Response, Sleep, Step, Steps
 from comet.client.cursorfile import CursorFile
 from comet.client.failures import (
     BadAnswer,
@@ -145,7 +145,7 @@ class Reading:
         """
         Take the result of the step.
         """
-        if self._error is not None and isinstance(self._step, (Request, Upgrade)):
+        if self._error is not None and isinstance(self._step, Opening):
             # It was closed meanwhile, and has no use for the connection.
             cast("Response", result).close()
         self._advance(lambda: self._steps.send(result))

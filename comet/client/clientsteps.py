@@ -33,7 +33,7 @@ class Response(Protocol):
     """
     A response whose head has come.
 
-    @ivar status: Its status.
+    @ivar status: Its status; 0 for raw TCP.
     """
 
     @property
@@ -110,6 +110,18 @@ class Upgrade:
 
 
 @frozen
+class Connect:
+    """
+    Open a connection of raw TCP, with TLS if the URL says so, and send bytes.  The result is a
+    L{Response} without status and headers, whose L{Read} brings what the server sends.
+    """
+
+    url: ServerURL
+    data: bytes
+    deadline: float
+
+
+@frozen
 class Texts:
     """
     Wait for text messages of a WebSocket.  The result is all that have come, in UTF-8; perhaps none
@@ -141,7 +153,10 @@ class Ask:
     function: Callable[[], str | Awaitable[str]]
 
 
-Step: TypeAlias = Request | Read | Upgrade | Texts | Sleep | Ask
+# Those whose result is a connection, which has to be closed if nothing wants it any more.
+Opening: TypeAlias = Request | Upgrade | Connect
+
+Step: TypeAlias = Request | Read | Upgrade | Connect | Texts | Sleep | Ask
 
 # A part of the core that ends with a T.
 Steps: TypeAlias = Generator[Step, Any, T]

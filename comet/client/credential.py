@@ -92,11 +92,20 @@ class Credential:
 
         @raise ValueError: If the function gives what can be no token.
         """
+        word = yield from self.show()
+        return {} if word is None else {"Authorization": f"Bearer {word}"}
+
+    def show(self) -> Steps[str | None]:
+        """
+        Return the key or token to show; L{None} without a credential.
+
+        @raise ValueError: If the function gives what can be no token.
+        """
         # Another thread may find meanwhile that it is over.
         word = self._word
         if self._give is not None and (word is None or self._now() >= self._dueAt):
             word = yield from self._renew(self._give, word)
-        return {} if word is None else {"Authorization": f"Bearer {word}"}
+        return word
 
     def hasNext(self, shown: str | None) -> Steps[bool]:
         """

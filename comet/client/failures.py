@@ -176,6 +176,19 @@ def isFromServer(error: CometError) -> bool:
     return not isinstance(error, ClientError) and error.code != "http"
 
 
+def readCommandError(value: Any) -> CometError:
+    """
+    Make the error with which a command was answered.
+
+    @param value: What C{error} has in the answer.
+    """
+    fields = value if isinstance(value, dict) else {}
+    code, message = fields.get("code"), fields.get("message")
+    if not isinstance(code, str) or not isinstance(message, str):
+        return BadAnswer("the error of a command has no code or no message")
+    return _makeError(errors.BadRequest.status, code, message, None)
+
+
 def readProblem(status: int, body: bytes, retryAfter: str | None) -> CometError:
     """
     Make the error that a response stands for.
@@ -201,6 +214,10 @@ def readProblem(status: int, body: bytes, retryAfter: str | None) -> CometError:
         detail = f"the server answered with status {status}"
     if not isinstance(code, str):
         return Refused(status, "http", detail[:_MOST_SHOWN], seconds)
+    return _makeError(status, code, detail, seconds)
+
+
+def _makeError(status: int, code: str, detail: str, seconds: float | None) -> CometError:
     kind = _CLASS_OF.get(code)
     if kind is None:
         return Refused(status, code[:_MOST_SHOWN], detail[:_MOST_SHOWN], seconds)

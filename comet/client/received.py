@@ -170,6 +170,19 @@ def readEnvelope(raw: bytes) -> Envelope:
     return _standing(value, cursor, ())
 
 
+def readOK(value: Any) -> Envelope:
+    """
+    Read the answer to the command that subscribes.
+
+    @return: Where the reader stands before any message, and perhaps a gap.
+
+    @raise BadAnswer: If it is none.
+    """
+    if not isinstance(value, dict):
+        raise BadAnswer("the answer to a command is not an object")
+    return _standing(value, _cursor(value), ())
+
+
 class EnvelopeReader:
     """
     Reads envelopes one after the other.

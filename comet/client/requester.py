@@ -114,7 +114,11 @@ class Requester:
     def resource(self, path: str, parameters: Mapping[str, str] | None = None) -> ServerURL:
         """
         Return the URL of a resource, with the parameters of every request.
+
+        @raise ValueError: If the server's URL is that of raw TCP.
         """
+        if self.url.isRaw:
+            raise ValueError("a client of raw TCP only subscribes; the rest needs a URL of HTTP")
         return self.url.resource(path, {**self._parameters, **(parameters or {})})
 
     def persist(

@@ -14,6 +14,9 @@ import attrs
 _PORTS: Final = {"http": 80, "https": 443}
 _SCHEMES: Final = {"ws": "http", "wss": "https"}
 
+# Raw TCP, and whether it has TLS.
+_RAW: Final = {"tcp": False, "tls": True}
+
 # RFC 3986 3.2.2, without what no name or address of a host has: above all no white space.
 _HOST: Final = re.compile(r"[A-Za-z0-9._~%:-]+")
 
@@ -24,12 +27,15 @@ class ServerURL:
     The URL of a server or of one of its resources, taken apart.
 
     @ivar target: The path, and the query if there is one, in ASCII.
+
+    @ivar isRaw: Whether it is a port of raw TCP, which has no resources.
     """
 
     host: str
     port: int
     isSecure: bool
     target: str
+    isRaw: bool = False
 
     @property
     def origin(self) -> tuple[str, int, bool]:
@@ -81,18 +87,23 @@ def parseServerURL(url: str) -> ServerURL:
     """
     Read the URL of a server: the root of its site, or the path at which comet is mounted.
 
+    C{tcp://HOST:PORT} and C{tls://HOST:PORT} are ports of raw TCP.
+
     @raise ValueError: If it is none.
     """
-    parsed = _parse(url)
+    parsed = _parse(url, mayBeRaw=True)
+    if parsed.isRaw and parsed.target != "/":
+        raise ValueError(f"{url[:200]!r} has a path, which raw TCP has not")
     if "?" in parsed.target:
         raise ValueError(f"{url!r} has a query, which is not allowed")
     return parsed
 
 
-def _parse(url: str) -> ServerURL:
+def _parse(url: str, mayBeRaw: bool = False) -> ServerURL:
     split = urlsplit(url)
     scheme = _SCHEMES.get(split.scheme, split.scheme)
-    if scheme not in _PORTS:
+    isRaw = mayBeRaw and scheme in _RAW
+    if scheme not in _PORTS and not isRaw:
         raise ValueError(f"{url[:200]!r} is not a URL that begins with http:// or https://")
     if split.username is not None or split.password is not None:
         raise ValueError("the URL has a password; give a key or token instead")
@@ -109,6 +120,10 @@ def _parse(url: str) -> ServerURL:
     # What is not ASCII, or could end the line of a request, is escaped.
     path = quote(split.path or "/", safe="/%:@!$&'()*+,;=~")
     query = f"?{quote(split.query, safe='/%:@!$&()*+,;=~?')}" if split.query else ""
+    if isRaw:
+        if not split.port:
+            raise ValueError(f"{url[:200]!r} names no port, which raw TCP needs")
+        return ServerURL(host, split.port, _RAW[scheme], path + query, isRaw=True)
     return ServerURL(host, split.port or _PORTS[scheme], scheme == "https", path + query)
 
 

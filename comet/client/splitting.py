@@ -26,30 +26,49 @@ class Splitter(Protocol):
         """
 
 
-class LineSplitter:
+class Lines:
     """
-    Cuts C{application/x-ndjson} into lines.
+    Cuts a stream into lines.  A line ends with LF, perhaps after CR.
+
+    @ivar size: How many bytes have come of a line that has not ended.
     """
 
     def __init__(self) -> None:
         self._rest: list[bytes] = []
-        self._size = 0
+        self.size = 0
 
     def received(self, data: bytes) -> list[bytes]:
         """
-        See L{Splitter.received}.  A line ends with LF, perhaps after CR.  Empty lines are left out.
+        Take the next bytes, and return the lines that they complete, without their ends.
+
+        @raise BadAnswer: If a line has more than L{MAX_BYTES}.
         """
         # Pieces of a long line are joined once, when its end has come.
         *lines, rest = data.split(b"\n")
         if lines:
             lines[0] = b"".join([*self._rest, lines[0]])
-            self._rest, self._size = [], 0
+            self._rest, self.size = [], 0
         if rest:
             self._rest.append(rest)
-            self._size += len(rest)
-        if self._size > MAX_BYTES or any(len(line) > MAX_BYTES for line in lines):
+            self.size += len(rest)
+        if self.size > MAX_BYTES or any(len(line) > MAX_BYTES for line in lines):
             raise BadAnswer(f"a line has more than {MAX_BYTES} bytes")
-        return [line for line in (each.removesuffix(b"\r") for each in lines) if line]
+        return [each.removesuffix(b"\r") for each in lines]
+
+
+class LineSplitter:
+    """
+    Cuts C{application/x-ndjson}, and what comes over raw TCP, into lines.
+    """
+
+    def __init__(self) -> None:
+        self._lines = Lines()
+
+    def received(self, data: bytes) -> list[bytes]:
+        """
+        See L{Splitter.received}.  Empty lines are left out.
+        """
+        return [line for line in self._lines.received(data) if line]
 
 
 class EventSplitter:

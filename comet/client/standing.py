@@ -83,6 +83,16 @@ class Standing:
             asked[f"since.{name}"] = str(place)
         return asked
 
+    def starts(self) -> str | dict[str, str]:
+        """
+        Return what L{parameters} does, for a command: one place, or that of each name.
+        """
+        asked = self.parameters()
+        begin = asked["since"]
+        if not self._places:
+            return begin
+        return {name: asked.get(f"since.{name}", begin) for name in self.names}
+
     def opened(self, envelope: Envelope) -> None:
         """
         Take the first of a connection, which says where the reader stands before any message.  A

@@ -30,7 +30,17 @@ from comet.client.basesubscription import BaseSubscription
 from comet.client.batches import BATCH
 from comet.client.clientcore import Core
 from comet.client.clientreading import Reading
-from comet.client.clientsteps import Ask, Read, Request, Sleep, Step, Steps, Upgrade
+from comet.client.clientsteps import (
+    Ask,
+    Connect,
+    Opening,
+    Read,
+    Request,
+    Sleep,
+    Step,
+    Steps,
+    Upgrade,
+)
 from comet.client.credential import Token
 from comet.client.failures import Closed
 from comet.client.received import Closing, Gap, History, Member, Message, Presence
@@ -219,6 +229,8 @@ class Client:
             return await exchanges.read(step)
         if isinstance(step, Upgrade):
             return await exchanges.upgrade(step)
+        if isinstance(step, Connect):
+            return await exchanges.connect(step)
         if isinstance(step, Ask):
             token = step.function()
             return await token if isinstance(token, Awaitable) else token
@@ -333,7 +345,7 @@ class Subscription(BaseSubscription, AsyncIterator["Message | Gap"]):
         Do a step, or wait on for the result of one that was begun.
         """
         if self._begun is None:
-            if not isinstance(step, (Request, Upgrade)):
+            if not isinstance(step, Opening):
                 return await self._client._do(step)
             self._begun = _Begun(Deferred.fromCoroutine(self._client._do(step)))
         try:

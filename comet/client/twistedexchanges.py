@@ -5,7 +5,7 @@ Autobahn.
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 try:
     from treq.client import HTTPClient
@@ -24,12 +24,16 @@ from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
 from comet.client.awaiting import Inbox
-from comet.client.clientsteps import Read, Request, Texts, Upgrade
+from comet.client.clientsteps import Connect, Read, Request, Texts, Upgrade
 from comet.client.failures import ClientError, Lost
 from comet.client.requester import KEPT, MOST_KEPT
+from comet.client.serverurl import ServerURL
 from comet.client.twistedconnections import Connections, asFailure, valueOf
+from comet.client.twistedraw import RawFactory, RawSocket
 from comet.client.twistedsocket import Socket, makeFactory
 from comet.client.twistedwaiting import Arrivals, Waits
+
+S = TypeVar("S", Socket, RawSocket)
 
 
 class _Response(Protocol):
@@ -213,7 +217,7 @@ class Exchanges:
         """
         Wait for bytes of a body.
         """
-        assert isinstance(step.response, _Response)
+        assert isinstance(step.response, _Response | RawSocket)
         try:
             return await step.response.read(step.deadline)
         except TimeoutError as error:
@@ -225,12 +229,30 @@ class Exchanges:
         """
         url = step.url
         factory = makeFactory(self._reactor, self._connections, self._waits, url, step.headers)
-        socket: Socket | None = None
+        return await self._open(Socket, factory, url, step.deadline)
+
+    async def connect(self, step: Connect) -> RawSocket:
+        """
+        Open a connection of raw TCP.
+        """
+        factory = RawFactory(self._connections, self._waits, step.url)
+        socket = await self._open(RawSocket, factory, step.url, step.deadline)
+        # A connection that is lost meanwhile drops it.
+        socket.transport.write(step.data)
+        return socket
+
+    async def _open(self, kind: type[S], factory: Any, url: ServerURL, deadline: float) -> S:
+        """
+        Open a connection, and wait until it is shaken.
+
+        @param kind: What the factory makes.
+        """
+        socket: S | None = None
         try:
             endpoint = self._connections.endpoint(url.host, url.port, url.isSecure)
-            connecting: Deferred[Socket] = endpoint.connect(factory)
-            socket = await self._waits.until(connecting, step.deadline, lambda late: late.close())
-            await self._waits.until(socket.shaken, step.deadline)
+            connecting: Deferred[S] = endpoint.connect(factory)
+            socket = await self._waits.until(connecting, deadline, lambda late: late.close())
+            await self._waits.until(socket.shaken, deadline)
         except (CancelledError, ClientError):
             if socket is not None:
                 socket.close()

@@ -14,6 +14,7 @@ from typing import Any
 
 from comet.client import requester, splitting
 from comet.client.failures import BadAnswer, Lost, Refused, Unanswered
+from comet.client.links import HTTP_TRANSPORTS
 from comet.client.requester import Timing
 from comet.errors import CometError, Forbidden, Unavailable
 from tests.client.awkwardserver import AwkwardServer, Play, Visit, chunk, frame, response
@@ -25,6 +26,12 @@ MESSAGE = b'{"channel":"a","cursor":"k3f9a2-8","data":1}\n'
 STREAM = (
     b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
 )
+
+PARTS = STREAM.replace(b"application/x-ndjson", b"multipart/x-mixed-replace; boundary=b")
+PAGE = STREAM.replace(b"application/x-ndjson", b"text/html; charset=utf-8")
+OK = b'{"id":1,"ok":{"expires":null}}\n{"id":2,"ok":{"cursor":"k3f9a2-7"}}\n'
+
+_POLLING = ("longpoll", "poll", "jsonp")
 
 # More than any buffer of the system and of a client may hold together.
 MOST_HELD = 16 * 2**20
@@ -65,21 +72,13 @@ def messages() -> Iterator[bytes]:
         yield json.dumps(value).encode() + b"\n"
 
 
-class AwkwardContract:
+class AwkwardSetting:
     """
-    Mixed in after the makers of a shell.
+    Mixed in after the makers of a shell: servers of the test's own, and their clients.
     """
 
     # The times of most of these tests, in seconds.
     timing = Timing(heartbeat=0.5, timeout=2.0, patience=2.0)
-
-    # None of these has a name whose address a shell would ask for.
-    badLocations: tuple[str, ...] = (
-        "mailto:x",
-        "http://a b/",
-        "http://[::zz]/",
-        "http://127.0.0.1:99999/",
-    )
 
     def setUp(self: Any) -> None:
         """
@@ -106,9 +105,9 @@ class AwkwardContract:
         """
         Make a client of it.
         """
-        return self.makeClient(
-            self.urlOf(server.port), **{"timing": self.timing, "key": "k" * 16, **options}
-        )
+        isRaw = options.get("transport") == "tcp"
+        url = f"tcp://127.0.0.1:{server.port}" if isRaw else self.urlOf(server.port)
+        return self.makeClient(url, **{"timing": self.timing, "key": "k" * 16, **options})
 
     async def failing(self: Any, awaitable: Any, *kinds: type[Exception]) -> Any:
         """
@@ -121,6 +120,20 @@ class AwkwardContract:
         self.fail(f"it is none of {kinds}")
         return None
 
+
+class AwkwardContract(AwkwardSetting):
+    """
+    Mixed in after the makers of a shell.
+    """
+
+    # None of these has a name whose address a shell would ask for.
+    badLocations: tuple[str, ...] = (
+        "mailto:x",
+        "http://a b/",
+        "http://[::zz]/",
+        "http://127.0.0.1:99999/",
+    )
+
     def test_target(self: Any) -> Any:
         """
         Requests ask for what the core has written, with its headers, and without others that would
@@ -129,7 +142,7 @@ class AwkwardContract:
         server = self.serve(always(response(400, b"{}")))
 
         async def play() -> None:
-            for transport in ("websocket", "sse", "stream", "longpoll"):
+            for transport in HTTP_TRANSPORTS:
                 client = self.client(server, transport=transport)
                 names = ["a b/ü~!'()", "b/*", "$c", "d:;@&=+$"]
                 reading = client.subscribe(names, since={names[0]: "earliest"})
@@ -137,7 +150,7 @@ class AwkwardContract:
                 line = server.visits[-1].requests[-1].partition(b"\r\n")[0].decode()
                 path = "/channels/a%20b/%C3%BC~%21%27%28%29,b/*,$c,d%3A%3B%40%26%3D%2B$?"
                 self.assertTrue(line.startswith(f"GET {path}transport={transport}&"), line)
-                own = "" if transport == "longpoll" else "&since.a+b%2F%C3%BC~%21%27%28%29="
+                own = "" if transport in _POLLING else "&since.a+b%2F%C3%BC~%21%27%28%29="
                 self.assertIn(own, line)
             for visit in server.visits:
                 for request in visit.requests:
@@ -191,10 +204,10 @@ class AwkwardContract:
         async def play() -> None:
             client = self.client(server)
             await self.failing(client.publish("a", 1), Forbidden)
-            for transport in ("websocket", "stream", "longpoll"):
+            for transport in HTTP_TRANSPORTS:
                 client = self.client(server, transport=transport)
                 await self.failing(client.subscribe("a").__anext__(), Forbidden)
-            self.assertEqual(len(other.visits), 4)
+            self.assertEqual(len(other.visits), 1 + len(HTTP_TRANSPORTS))
             for visit in server.visits:
                 self.assertIn(b"authorization", visit.requests[0].lower())
             for visit in other.visits:
@@ -355,16 +368,23 @@ class AwkwardContract:
         self.patch(splitting, "MAX_BYTES", 2**16)
 
         async def play() -> None:
-            for transport, kind in (
-                ("stream", b"application/x-ndjson"),
-                ("sse", b"text/event-stream"),
+            part = b"--b\r\nContent-Type: application/json\r\n\r\n"
+            for transport, begin in (
+                ("stream", STREAM),
+                ("sse", STREAM.replace(b"application/x-ndjson", b"text/event-stream")),
+                ("multipart", PARTS + chunk(part)),
+                ("multipart", PARTS + chunk(b"--b\r\n")),
+                ("iframe", PAGE),
+                ("iframe", PAGE + chunk(b"<script>parent.comet(")),
+                ("tcp", b'{"cursor":'),
             ):
-                head = STREAM.replace(b"application/x-ndjson", kind)
+                isRaw = transport == "tcp"
 
-                def endless(visit: Visit, head: bytes = head) -> None:
-                    visit.take()
-                    visit.send(head)
-                    visit.sendEach(itertools.repeat(chunk(b"data: " + b"x" * 1000)))
+                def endless(visit: Visit, begin: bytes = begin, isRaw: bool = isRaw) -> None:
+                    visit.takeRaw() if isRaw else visit.take()
+                    visit.send(begin)
+                    data = b"data: " + b"x" * 1000
+                    visit.sendEach(itertools.repeat(data if isRaw else chunk(data)))
 
                 server = self.serve(endless)
                 reading = self.client(server, transport=transport).subscribe("a")
@@ -392,14 +412,30 @@ class AwkwardContract:
             visit.sendEach((frame(9, b"x") for _ in range(20)), 0.05)
             ended.append(visit.awaitEnd())
 
+        def raw(visit: Visit) -> None:
+            visit.takeRaw()
+            visit.send(OK)
+            ended.append(visit.awaitEnd())
+
+        def refusing(visit: Visit) -> None:
+            visit.takeRaw()
+            visit.send(b'{"id":1,"error":{"code":"forbidden","message":"no"}}\n')
+            visit.awaitEnd()
+
+        over = answering(response(403, b'{"code":"forbidden"}'))
+
         async def play() -> None:
-            for transport, first in (("stream", stream), ("websocket", socket)):
-                server = self.serve(first, answering(response(403, b'{"code":"forbidden"}')))
+            for transport, first, last in (
+                ("stream", stream, over),
+                ("websocket", socket, over),
+                ("tcp", raw, refusing),
+            ):
+                server = self.serve(first, last)
                 client = self.client(server, transport=transport)
                 reading = client.subscribe("a", onClose=lambda closing: told.append(closing.code))
                 await self.failing(reading.__anext__(), Forbidden)
-            self.assertEqual(told, ["silent"] * 2)
-            await self.until(lambda: ended == [True, True])
+            self.assertEqual(told, ["silent"] * 3)
+            await self.until(lambda: ended == [True] * 3)
 
         return self.play(play())
 
@@ -527,8 +563,13 @@ class AwkwardContract:
             visit.send(frame(1, AT))
             visit.sendEach(frame(1, each) for each in messages())
 
+        def raw(visit: Visit) -> None:
+            visit.takeRaw()
+            visit.send(OK)
+            visit.sendEach(messages())
+
         async def play() -> None:
-            for transport, first in (("stream", stream), ("websocket", socket)):
+            for transport, first in (("stream", stream), ("websocket", socket), ("tcp", raw)):
                 server = self.serve(first)
                 reading = self.client(server, transport=transport).subscribe("a", "k3f9a2-7")
                 numbers = [(await reading.__anext__()).data[0] for _ in range(3)]
@@ -607,6 +648,8 @@ class AwkwardContract:
             def play(visit: Visit) -> None:
                 if name == "websocket":
                     visit.shake()
+                elif name == "tcp":
+                    visit.takeRaw()
                 else:
                     visit.take()
                 visit.send(before)
@@ -622,6 +665,7 @@ class AwkwardContract:
                 "kept": STORED,
                 "stream": STREAM + chunk(AT) + chunk(MESSAGE),
                 "websocket": frame(1, AT) + frame(1, MESSAGE),
+                "tcp": OK + MESSAGE,
             }
             for name, sent in cases.items():
                 server = self.serve(ending(name, sent))

@@ -57,6 +57,19 @@ class Visit:
         self.requests.append(request)
         return request
 
+    def takeRaw(self) -> bytes:
+        """
+        Wait for the command that subscribes over raw TCP, and for what comes before it.
+        """
+        taken = b""
+        while not (b'"subscribe"' in taken and taken.endswith(b"\n")):
+            data = self._receive()
+            if not data:
+                break
+            taken += data
+        self.requests.append(taken)
+        return taken
+
     def _receive(self) -> bytes:
         try:
             return self._socket.recv(65536)

@@ -10,7 +10,7 @@ from typing import Any
 
 from comet.client import requester
 from comet.client.failures import Lost, Untrusted
-from comet.client.links import TRANSPORTS
+from comet.client.links import ALL_TRANSPORTS, HTTP_TRANSPORTS
 from comet.errors import BadChannel, Unauthorized
 from tests.client.samecontract import SameContract
 from tests.edge.tls import authority
@@ -38,6 +38,17 @@ class ShellContract(SameContract):
         """
         return f"http://127.0.0.1:{port}"
 
+    def makeReader(self: Any, transport: str, port: int, tcpPort: int) -> Any:
+        """
+        Make a client that reads by a transport.
+
+        @param port: Where HTTP is.
+
+        @param tcpPort: Where raw TCP is.
+        """
+        url = f"tcp://127.0.0.1:{tcpPort}" if transport == "tcp" else self.urlOf(port)
+        return self.makeClient(url, transport=transport)
+
     def test_eachTransport(self: Any) -> Any:
         """
         Each transport brings what is held, and then what is published.
@@ -45,10 +56,10 @@ class ShellContract(SameContract):
 
         async def play() -> None:
             client = self.makeClient(self.urlOf(self.site.port))
-            for transport in TRANSPORTS:
+            for transport in ALL_TRANSPORTS:
                 channel = self.channel(transport)
                 cursor = await client.publish(channel, {"n": 1}, event="made")
-                reader = self.makeClient(self.urlOf(self.site.port), transport=transport)
+                reader = self.makeReader(transport, self.site.port, self.site.tcpPort)
                 subscription = reader.subscribe(channel, since="earliest")
                 first = await subscription.__anext__()
                 self.assertEqual(
@@ -95,18 +106,19 @@ class ShellContract(SameContract):
         """
         proxies = Proxies()
         self.addCleanup(proxies.close)
-        link = proxies.link(self.site.port)
+        link, rawLink = proxies.link(self.site.port), proxies.link(self.site.tcpPort)
 
         async def play() -> None:
             client = self.makeClient(self.urlOf(link.port))
-            for transport in TRANSPORTS:
+            for transport in ALL_TRANSPORTS:
                 channel = self.channel(transport)
-                reader = self.makeClient(self.urlOf(link.port), transport=transport)
+                reader = self.makeReader(transport, link.port, rawLink.port)
                 subscription = reader.subscribe(channel, since="earliest")
                 for number in range(5):
                     await client.publish(channel, number)
                     self.assertEqual(await self.taken(subscription, 1), [number])
                     link.cut()
+                    rawLink.cut()
                 await subscription.close()
 
         return self.play(play())
@@ -121,8 +133,8 @@ class ShellContract(SameContract):
             client = self.makeClient(self.urlOf(server.port))
             await client.publish("open/a", 0)
             subscriptions = []
-            for transport in TRANSPORTS:
-                reader = self.makeClient(self.urlOf(server.port), transport=transport)
+            for transport in ALL_TRANSPORTS:
+                reader = self.makeReader(transport, server.port, server.site.tcpPort)
                 subscriptions.append(reader.subscribe("open/a", since="earliest"))
                 self.assertEqual(await self.taken(subscriptions[-1], 1), [0])
             server.restart()
@@ -176,12 +188,36 @@ class ShellContract(SameContract):
                 else:
                     self.fail("it was trusted")
             channel = self.channel("a")
-            for transport in TRANSPORTS:
+            for transport in HTTP_TRANSPORTS:
                 client = self.makeClient(url, transport=transport, tls=self.trusting())
                 await client.publish(channel, transport)
                 subscription = client.subscribe(channel, since="-1")
                 self.assertEqual(await self.taken(subscription, 1), [transport])
                 await subscription.close()
+
+        return self.play(play())
+
+    def test_rawTLS(self: Any) -> Any:
+        """
+        Raw TCP with TLS verifies the certificate before a key is shown.
+        """
+        server = self.startTls("--bus", "memory:")
+        raw = f"tls://localhost:{server.site.tcpPort}"
+
+        async def play() -> None:
+            try:
+                await self.makeClient(raw, key=server.site.key).subscribe("closed").__anext__()
+            except Untrusted:
+                pass
+            else:
+                self.fail("it was trusted")
+            url = f"https://localhost:{server.port}"
+            client = self.makeClient(url, key=server.site.key, tls=self.trusting())
+            await client.publish("closed", 1)
+            reader = self.makeClient(raw, key=server.site.key, tls=self.trusting())
+            subscription = reader.subscribe("closed", since="earliest")
+            self.assertEqual(await self.taken(subscription, 1), [1])
+            await subscription.close()
 
         return self.play(play())
 

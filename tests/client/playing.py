@@ -14,12 +14,24 @@ from attrs import define, field
 
 from comet.client.clientcore import Core
 from comet.client.clientreading import Reading
-from comet.client.clientsteps import Ask, Read, Request, Sleep, Step, Steps, Texts, Upgrade
+from comet.client.clientsteps import (
+    Ask,
+    Connect,
+    Opening,
+    Read,
+    Request,
+    Sleep,
+    Step,
+    Steps,
+    Texts,
+    Upgrade,
+)
 from comet.client.failures import Lost, Silent
 from comet.client.received import Gap, Message
 from comet.client.websocketdialog import WebSocketDialog
+from comet.transports.tcp import CometFactory
 from tests.transports.case import HubTestCase
-from tests.transports.wire import Wire
+from tests.transports.wire import Serving, Wire
 
 T = TypeVar("T")
 
@@ -172,6 +184,23 @@ class _Response:
             self.connection.close()
 
 
+class _RawSocket:
+    """
+    Raw TCP over one of them.
+    """
+
+    status = 0
+
+    def __init__(self, connection: MemoryConnection) -> None:
+        self.connection = connection
+        self.close = connection.close
+
+    def header(self, name: str) -> None:
+        """
+        See L{comet.client.clientsteps.Response}.
+        """
+
+
 class _Socket:
     """
     A WebSocket over one of them.
@@ -229,7 +258,9 @@ class Player(Shell):
         Make a client.
         """
         options = {"random": Random(0), **options}
-        return Core("http://localhost", self.case.clock.seconds, **options)
+        isRaw = options.get("transport") == "tcp"
+        url = "tcp://localhost:8081" if isRaw else "http://localhost"
+        return Core(url, self.case.clock.seconds, **options)
 
     def do(self, step: Step, waits: bool = True) -> Any:
         """
@@ -245,8 +276,12 @@ class Player(Shell):
             return self._request(step, waits)
         if isinstance(step, Upgrade):
             return self._upgrade(step, waits)
+        if isinstance(step, Connect):
+            return self._connectRaw(step)
         if isinstance(step, Texts):
             return self._texts(step, waits)
+        if isinstance(step.response, _RawSocket):
+            return self._receive(step.response.connection, step.deadline, waits)
         assert isinstance(step.response, _Response)
         return self._read(step, step.response, waits)
 
@@ -256,12 +291,18 @@ class Player(Shell):
         """
         self._kept = None
 
-    def _connect(self) -> MemoryConnection:
+    def _connect(self, factory: Serving | None = None) -> MemoryConnection:
         if self.isDown:
             raise Lost("the server is down", wasConnected=False)
-        connection = MemoryConnection(self.case.connect(), self.cut(), self.most())
+        connection = MemoryConnection(self.case.connect(factory), self.cut(), self.most())
         self.connections.append(connection)
         return connection
+
+    def _connectRaw(self, step: Connect) -> _RawSocket:
+        socket = _RawSocket(self._connect(CometFactory(self.case.hub)))
+        socket.connection.wire.send(step.data)
+        self.case.turn()
+        return socket
 
     def _request(self, step: Request, waits: bool) -> _Response:
         if self._begun is not None and self._begun[0] is step:
@@ -418,7 +459,7 @@ class Script(Shell):
         """
         self._replies = list(replies)
         self.now = 1000.0
-        self.asked: list[Request | Upgrade] = []
+        self.asked: list[Opening] = []
         self.slept: list[float] = []
 
     def seconds(self) -> float:
@@ -438,7 +479,7 @@ class Script(Shell):
         """
         Do a step.
         """
-        if isinstance(step, (Request, Upgrade)):
+        if isinstance(step, Opening):
             self.asked.append(step)
             if not self._replies:
                 raise Blocked
@@ -461,6 +502,14 @@ class Script(Shell):
         if not event:
             raise Lost("the connection has ended")
         return [event]
+
+    def headers(self, number: int) -> Mapping[str, str]:
+        """
+        Return the headers of a request or handshake.
+        """
+        step = self.asked[number]
+        assert not isinstance(step, Connect), "raw TCP has no headers"
+        return step.headers
 
     def _failure(self, error: Exception, deadline: float) -> Exception:
         if isinstance(error, Silent):

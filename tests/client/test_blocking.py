@@ -12,9 +12,10 @@ from typing import Any
 
 from twisted.trial.unittest import TestCase
 
-from comet.client.blocking import Client, Message, Subscription
+from comet.client.blocking import Client, Closing, Message, Subscription, Timing
 from comet.client.failures import Closed
-from tests.client.awkwardcontract import AwkwardContract
+from tests.client.awkwardcontract import AT, OK, STREAM, AwkwardContract, AwkwardSetting, answering
+from tests.client.awkwardserver import AwkwardServer, Visit, chunk, frame, response
 from tests.client.contract import ShellContract
 from tests.edge.case import EdgeTestCase
 
@@ -140,6 +141,108 @@ class AwkwardBlockingTests(BlockingShell, AwkwardContract, TestCase):
             reading.close()
             server.close()
         self.assertEqual(threading.active_count(), before)
+
+
+class ClosedByThreadTests(BlockingShell, AwkwardSetting, TestCase):
+    """
+    A subscription that another thread closes while its own thread waits.
+    """
+
+    # So long that nothing else ends a wait.
+    timing = Timing(heartbeat=600, timeout=600)
+
+    def closeWaiting(self, server: AwkwardServer, transport: str, isShort: bool) -> list[Closing]:
+        """
+        Close a subscription whose thread waits, and check that its iterator ends.
+
+        @param isShort: Whether the thread looks now and then whether there is an item.
+
+        @return: What the application was told.
+        """
+        told: list[Closing] = []
+        ended = threading.Event()
+        reading = self.client(server, transport=transport)._client.subscribe(
+            "a", "k3f9a2-7", onClose=told.append
+        )
+
+        def read() -> None:
+            try:
+                while isShort:
+                    reading.next(0.05)
+                for _ in reading:
+                    pass
+            except Closed:
+                pass
+            ended.set()
+
+        thread = threading.Thread(target=read, daemon=True)
+        thread.start()
+        while not (server.visits and server.visits[-1].requests):
+            time.sleep(0.01)
+        # Also for what is between the server's answer and the wait for more.
+        time.sleep(0.1)
+        reading.close()
+        self.assertTrue(ended.wait(60), (transport, isShort))
+        thread.join()
+        self.assertRaises(Closed, reading.next, 0)
+        self.assertEqual(list(reading), [])
+        return told
+
+    def test_waits(self) -> None:
+        """
+        The wait for an answer or for messages ends, its connection is closed, and the application
+        is not told of a loss.
+        """
+        for transport, begin in (
+            ("longpoll", b""),
+            ("jsonp", b""),
+            ("stream", b""),
+            ("stream", STREAM + chunk(AT)),
+            ("websocket", frame(1, AT)),
+            ("tcp", OK),
+        ):
+            for isShort in (False, True):
+                ended: list[bool] = []
+
+                def play(
+                    visit: Visit,
+                    transport: str = transport,
+                    begin: bytes = begin,
+                    ended: list[bool] = ended,
+                ) -> None:
+                    if transport == "websocket":
+                        visit.shake()
+                    elif transport == "tcp":
+                        visit.takeRaw()
+                    else:
+                        visit.take()
+                    visit.send(begin)
+                    ended.append(visit.awaitEnd())
+
+                server = self.serve(play)
+                self.assertEqual(self.closeWaiting(server, transport, isShort), [])
+                server.close()
+                self.assertEqual(ended, [True])
+
+    def test_sleeps(self) -> None:
+        """
+        A pause before the next attempt ends, and there is none.
+        """
+        later = response(503, b'{"code":"unavailable"}', "Retry-After: 3000")
+        for isShort in (False, True):
+            server = self.serve(answering(later))
+            told = self.closeWaiting(server, "stream", isShort)
+            self.assertEqual([each.code for each in told], ["unavailable"])
+            self.assertEqual(len(server.visits), 1)
+
+    def test_withinItsOwnThread(self) -> None:
+        """
+        The function that is told of a loss may close the subscription.
+        """
+        server = self.serve(answering(response(503, b'{"code":"unavailable"}')))
+        client = self.client(server, transport="stream")._client
+        reading: Subscription = client.subscribe("a", onClose=lambda _: reading.close())
+        self.assertEqual(list(reading), [])
 
 
 class BlockingTests(BlockingShell, ShellContract, EdgeTestCase):

@@ -24,6 +24,13 @@ class ReadingContract:
     """
 
     transport: str
+    isPolling = False
+    hasTime = True
+    # How many bytes a connection brings at least where links are cut, how many more at most, and
+    # in which pieces.
+    shortest = 0
+    spread = 900
+    pieces: tuple[int, ...] = (1, 7, 65536)
     settings = Settings()
 
     def setUp(self) -> None:
@@ -51,7 +58,8 @@ class ReadingContract:
         stored = self.hub.publish("open/x/1", {"a": [1]}, event="made")
         self.turn()
         cursor = str(self.successResultOf(stored))
-        expected = Message("open/x/1", cursor, {"a": [1]}, "made", self.clock.seconds())
+        time = self.clock.seconds() if self.hasTime else None
+        expected = Message("open/x/1", cursor, {"a": [1]}, "made", time)
         self.assertEqual(self.player.items(reading), [expected])
         self.assertEqual(reading.cursor, cursor)
         self.publish("open/a", b"\x00\xff", "text")
@@ -99,8 +107,8 @@ class ReadingContract:
         self.publish("open/a", 2, 3)
         self.assertEqual(self.player.data(reading), [2, 3])
         # A connection that is kept for polls may be closed at any time, which is no trouble.
-        isTold = self.transport != "longpoll"
-        self.assertEqual([each.code for each in self.told], ["lost"] * isTold)
+        told = [] if self.isPolling else ["lost"]
+        self.assertEqual([each.code for each in self.told], told)
         self.assertLessEqual(sum(self.player.slept), 1.0)
 
     def test_silence(self: Any) -> None:
@@ -159,12 +167,12 @@ class ReadingContract:
         """
         reading = self.read()
         self.player.items(reading)
-        if self.transport != "longpoll":
+        if not self.isPolling:
             self.publish("open/a", 1)
         for each in list(self.hub.fanout.readers):
             each.close(Close("disconnected", "go away", None))
         self.turn()
-        if self.transport != "longpoll":
+        if not self.isPolling:
             self.assertEqual(self.player.next(reading).data, 1)
         error = self.assertRaises(Ended, self.player.items, reading)
         self.assertEqual((error.code, error.detail, self.told), ("disconnected", "go away", []))
@@ -184,7 +192,7 @@ class ReadingContract:
                     reading.done(result)
             reading.close()
             reading.done(result)
-            if self.transport != "longpoll" or not count:
+            if not self.isPolling or not count:
                 # An answer that has come whole leaves a connection for the next one.
                 self.assertFalse(self.player.connections[-1].wire.isOpen)
             self.assertIsNone(reading.take())
@@ -257,8 +265,8 @@ class ReadingContract:
         """
         chance = Random(1)
         player = self.player
-        player.cut = lambda: chance.randrange(900)
-        player.most = lambda: chance.choice([1, 7, 65536])
+        player.cut = lambda: self.shortest + chance.randrange(self.spread)
+        player.most = lambda: chance.choice(self.pieces)
         reading = self.read(["open/a", "open/b"], "earliest")
         found: list[int] = []
         for number in range(60):
@@ -302,3 +310,93 @@ class LongPollTests(ReadingContract, HubTestCase):
     """
 
     transport = "longpoll"
+    isPolling = True
+
+
+class JSONPTests(ReadingContract, HubTestCase):
+    """
+    By JSONP.
+    """
+
+    transport = "jsonp"
+    isPolling = True
+
+
+class MultipartTests(ReadingContract, HubTestCase):
+    """
+    By HTTP streaming in parts.
+    """
+
+    transport = "multipart"
+
+
+class IFrameTests(ReadingContract, HubTestCase):
+    """
+    By the forever frame.
+    """
+
+    transport = "iframe"
+    # The page has 4,096 before its first script.
+    shortest = 4000
+    pieces = (61, 509, 65536)
+
+
+class TCPTests(ReadingContract, HubTestCase):
+    """
+    Over raw TCP.
+    """
+
+    transport = "tcp"
+    hasTime = False
+    spread = 400
+
+
+class PollTests(HubTestCase):
+    """
+    By polls that are answered at once.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make a player.
+        """
+        super().setUp()
+        self.player = Player(self)
+
+    def next(self, reading: Reading) -> Any:
+        """
+        Return the data of the next message.
+        """
+        item = self.player.next(reading)
+        assert isinstance(item, Message)
+        return item.data
+
+    def test_pauses(self) -> None:
+        """
+        There is a poll a second, and each message comes once.
+        """
+        self.publish("open/a", *range(100))
+        reading = self.player.core(transport="poll").subscribe("open/a", "earliest")
+        found = [self.next(reading) for _ in range(100)]
+        self.assertEqual((found, self.player.slept), (list(range(100)), []))
+        call = self.clock.callLater(2.5, self.hub.publish, "open/a", "late")
+        self.assertEqual(self.next(reading), "late")
+        self.assertFalse(call.active())
+        self.assertEqual(self.player.slept, [1.0] * 3)
+
+    def test_faults(self) -> None:
+        """
+        Links that are cut at any byte lose, repeat and reorder nothing.
+        """
+        chance, player = Random(1), self.player
+        player.cut = lambda: chance.randrange(900)
+        names = ["open/a", "open/b"]
+        reading = player.core(transport="poll").subscribe(names, "earliest")
+        found: list[int] = []
+        for number in range(60):
+            self.publish(f"open/{chance.choice('ab')}", number)
+            if chance.random() < 0.5:
+                found += [self.next(reading) for _ in range(number + 1 - len(found))]
+        found += [self.next(reading) for _ in range(60 - len(found))]
+        self.assertEqual(found, list(range(60)))
+        self.assertGreater(len(player.connections), 10)

@@ -162,9 +162,10 @@ class RenewedTests(SynchronousTestCase):
             found.append(item.data)
             script.now += 50
         self.assertEqual((found, told, script.slept), ([8, 9, 10], [], []))
-        first, second = script.asked
-        self.assertIn("since=k3f9a2-9", str(second.url))
-        self.assertNotEqual(first.headers["Authorization"], second.headers["Authorization"])
+        self.assertEqual(len(script.asked), 2)
+        self.assertIn("since=k3f9a2-9", str(script.asked[1].url))
+        shown = [script.headers(number)["Authorization"] for number in range(2)]
+        self.assertNotEqual(*shown)
 
     def test_other(self) -> None:
         """

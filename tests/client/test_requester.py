@@ -346,7 +346,7 @@ class RequesterTests(SynchronousTestCase):
         core = script.core(token=lambda: next(tokens))
         for _ in range(2):
             script.run(core.publish("a", 1))
-        shown = [each.headers["Authorization"] for each in script.asked]
+        shown = [script.headers(number)["Authorization"] for number in range(len(script.asked))]
         self.assertEqual(shown, ["Bearer one", "Bearer one", "Bearer two"])
         self.assertRaises(Unauthorized, script.run, core.publish("a", 1))
         self.assertEqual(next(tokens, None), None)
