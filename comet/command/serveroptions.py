@@ -27,7 +27,18 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-TRANSPORTS: Final = ("websocket", "sse", "stream", "longpoll")
+#: Those that are tried by default, and then the others.
+TRANSPORTS: Final = (
+    "websocket",
+    "sse",
+    "stream",
+    "longpoll",
+    "poll",
+    "multipart",
+    "iframe",
+    "jsonp",
+    "tcp",
+)
 
 _OPTIONS: Final = (
     click.argument("url"),
@@ -76,7 +87,8 @@ def transportOption(command: F) -> F:
     return click.option(
         "--transport",
         type=click.Choice(TRANSPORTS),
-        help="How messages are read. Default: the first of these that gets through.",
+        help="How messages are read. Default: the first of websocket, sse, stream and longpoll "
+        "that gets through; tcp where the URL is tcp://HOST:PORT or, with TLS, tls://HOST:PORT.",
     )(command)
 
 
@@ -108,9 +120,12 @@ def connect(
     caFile: str | None,
     patience: float,
     transport: str | None = None,
+    isReader: bool = False,
 ) -> Client:
     """
     Make a client of a server.  It connects when it is used.
+
+    @param isReader: Whether it only subscribes, so that the URL may be that of raw TCP.
 
     @raise Failed: If a file cannot be read, or a package is not installed.
     """
@@ -120,6 +135,8 @@ def connect(
         raise Failed(
             "this needs packages that are not installed: pip install 'comet-push[cli]'"
         ) from None
+    if not isReader and url.startswith(("tcp://", "tls://")):
+        raise click.UsageError("The URL of raw TCP is for tail only; this needs one of HTTP.")
     key, token = credentialOf(keyFile, tokenFile)
     timing, tls = Timing(patience=patience), certificates(caFile)
     try:

@@ -59,7 +59,7 @@ def tailCommand(
     {"cursor": ..., "gap": [...]} among the messages.
     """
     printing = _Printing(isJSON, len(names) > 1 or isPattern(names[0]))
-    client = connect(**server)
+    client = connect(isReader=True, **server)
     with failures(), client, Stopping() as stopping:
         with _kept(cursorFile):
             subscription = client.subscribe(names, since, cursorFile, _lost)

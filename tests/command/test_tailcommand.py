@@ -12,6 +12,7 @@ from itertools import groupby
 from pathlib import Path
 
 from comet.client.blocking import Client
+from comet.client.links import ALL_TRANSPORTS
 from comet.command.serveroptions import TRANSPORTS
 from tests.command.networkcase import ROOT, NetworkTestCase
 from tests.command.test_program import ENTRY
@@ -60,8 +61,44 @@ class TailTests(NetworkTestCase):
         channel = self.channel("x")
         self.at("publish", channel, "hello")
         for transport in TRANSPORTS:
-            words = ("--since", "earliest", "--count", "1", "--transport", transport)
-            self.assertEqual(self.at("tail", channel, *words).out, "hello\n")
+            words = (channel, "--since", "earliest", "--count", "1", "--transport", transport)
+            url = self.tcpURL if transport == "tcp" else self.url
+            self.assertEqual(self.command("tail", url, *words).out, "hello\n")
+
+    def test_raw(self) -> None:
+        """
+        A URL of raw TCP chooses the transport, and is no URL for another one or for publishing.
+        """
+        channel = self.channel("x")
+        self.at("publish", channel, "hello")
+        words = (channel, "--since", "earliest", "--count", "1")
+        self.assertEqual(self.command("tail", self.tcpURL, *words).out, "hello\n")
+        done = self.command("tail", self.tcpURL, "$events")
+        self.assertEqual((done.code, done.out), (3, ""))
+        self.assertIn("unauthorized: ", done.err)
+        for wrong in (
+            ("tail", self.tcpURL, channel, "--transport", "sse"),
+            ("tail", self.url, channel, "--transport", "tcp"),
+            ("tail", "tcp://127.0.0.1", channel),
+            ("publish", self.tcpURL, channel, "x"),
+            ("presence", self.tcpURL, channel),
+            ("top", self.tcpURL),
+        ):
+            done = self.command(*wrong)
+            self.assertEqual((done.code, done.out), (2, ""), done.err)
+
+    @property
+    def tcpURL(self) -> str:
+        """
+        The port of raw TCP.
+        """
+        return f"tcp://127.0.0.1:{self.site.tcpPort}"
+
+    def test_names(self) -> None:
+        """
+        The command has the transports of the clients.
+        """
+        self.assertEqual(TRANSPORTS, ALL_TRANSPORTS)
 
     def test_gap(self) -> None:
         """
