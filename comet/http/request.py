@@ -16,6 +16,10 @@ from comet.errors import BadRequest
 
 MAX_PARAMETERS: Final = 256
 
+# How many ampersands a query may have, with those that separate nothing.  Each look at
+# the parameters of a query with too many would split all of it again.
+MAX_AMPERSANDS: Final = 4 * MAX_PARAMETERS
+
 # Headers that are not lists.  A request with two of one could be read in two
 # ways, so it is refused.
 SINGLETONS: Final = frozenset(
@@ -100,9 +104,12 @@ class RequestHead:
         values are percent-decoded once, with a plus as a space.  A percent
         sign without two hexadecimal digits stands for itself.
 
-        @raise BadRequest: If there are more than L{MAX_PARAMETERS}, or one is
-            not UTF-8.
+        @raise BadRequest: If there are more than L{MAX_PARAMETERS}, or more than
+            L{MAX_AMPERSANDS} between them, or one is not UTF-8.
         """
+        ampersands = self.query.count(b"&")
+        if ampersands > MAX_AMPERSANDS:
+            raise BadRequest(f"the query has {ampersands} ampersands; {MAX_AMPERSANDS} are allowed")
         pieces = [piece for piece in self.query.split(b"&") if piece]
         if len(pieces) > MAX_PARAMETERS:
             raise BadRequest(

@@ -24,6 +24,13 @@ MAX_NAME_BYTES: Final = 255
 CONTROL: Final = "$control"
 NODES: Final = "$nodes"
 
+# How many times as many names a path may write as it may name: a name that is written
+# twice counts once, but each one takes time to read.
+MAX_REPEATED: Final = 4
+
+# RFC 3986 2.1: a byte that is percent-encoded takes three.
+_MAX_ESCAPED_BYTES: Final = 3 * MAX_NAME_BYTES
+
 # The first segments of the channels that only the nodes themselves use.
 NODES_OWN: Final = frozenset({CONTROL, NODES, "$session"})
 
@@ -120,10 +127,15 @@ def parsePath(segments: Sequence[bytes], most: int) -> tuple[str, ...]:
 
     @raise BadChannel: If one of them is not valid.
 
-    @raise BadRequest: If there are more than C{most}.
+    @raise BadRequest: If there are more than C{most}, or more than L{MAX_REPEATED}
+        times as many are written.
     """
+    path = b"/".join(segments)
+    written = path.count(b",") + 1
+    if written > MAX_REPEATED * most:
+        raise BadRequest(f"the path writes {written} names; at most {most} are allowed")
     names: dict[str, None] = {}
-    for raw in b"/".join(segments).split(b","):
+    for raw in path.split(b","):
         names[parseName(_unquote(raw))] = None
         if len(names) > most:
             raise BadRequest(
@@ -180,6 +192,9 @@ def _tooLong(text: str) -> BadChannel:
 
 
 def _unquote(raw: bytes) -> str:
+    # Before any of its escapes is undone, each of which takes time.
+    if len(raw) > _MAX_ESCAPED_BYTES:
+        raise _tooLong(raw[:MAX_NAME_BYTES].decode("latin-1"))
     if _MALFORMED_ESCAPE.search(raw) is not None:
         fault = "two hexadecimal digits must follow a '%'"
     elif _ESCAPED_SEPARATOR.search(raw) is not None:

@@ -146,3 +146,12 @@ class ParameterTests(SynchronousTestCase):
         query = b"&".join(b"%d=" % number for number in range(257))
         self.assertEqual(len(makeHead(query.rpartition(b"&")[0]).parameters), 256)
         self.assertRaises(BadRequest, lambda: makeHead(query).parameters)
+
+    def test_boundsAmpersands(self) -> None:
+        """
+        Ampersands that separate nothing are no parameters.  A query with very many is
+        refused before it is split, since each look at it would split it again.
+        """
+        self.assertEqual(makeHead(b"a=1" + b"&" * 1024).parameters, {"a": "1"})
+        error = self.assertRaises(BadRequest, lambda: makeHead(b"a&" * 1025).parameters)
+        self.assertIn("1025 ampersands; 1024 are allowed", error.detail)

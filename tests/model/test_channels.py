@@ -180,6 +180,24 @@ class PathTests(Refusals):
         error = self.assertRaises(BadRequest, self.path, "a,b,c,d")
         self.assertIn("at most 3 are allowed", error.detail)
 
+    def test_refusesTooManyWritten(self) -> None:
+        """
+        A path that writes one name very often is refused before its names are read, so
+        that a long path costs no time.
+        """
+        self.assertEqual(self.path(",".join("a" * 12)), ("a",))
+        error = self.assertRaises(BadRequest, self.path, ",".join(["%"] * 13))
+        self.assertIn("writes 13 names; at most 3 are allowed", error.detail)
+
+    def test_longEscapes(self) -> None:
+        """
+        The longest name may be percent-encoded as a whole.  A longer one is refused
+        before its escapes are undone.
+        """
+        self.assertEqual(self.path("%61" * 255), ("a" * 255,))
+        error = self.assertRaises(BadChannel, self.path, "%61" * 255 + "%")
+        self.assertIn("longer than 255 bytes", error.detail)
+
     def test_refusesEncodedSeparators(self) -> None:
         """
         A percent-encoded slash or comma is refused.
