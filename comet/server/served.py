@@ -56,6 +56,7 @@ class Served:
             limits.maxMessage,
             limits.maxLineBytes,
             idleTimeout=configuration["idle-timeout"],
+            hub=hub,
             reactor=reactor,
         )
 

@@ -176,7 +176,8 @@ class BoundedRequest(Request):
         """
         The IP address of the client, as the connection or a trusted proxy tells it.
         """
-        hub = getattr(self.channel.site.resource, "hub", None)
+        # A site of an application's own has none.
+        hub = getattr(self.channel.site, "hub", None)
         return addressOf(None if hub is None else hub.proxies, self)
 
     def _corsHeaders(self) -> Headers:

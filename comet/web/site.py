@@ -99,8 +99,13 @@ class CometSite(Site):
         maxMessage: int | None = None,
         maxLine: int = HeadChannel.maxLine,
         idleTimeout: float = IDLE_TIMEOUT,
+        hub: Hub | None = None,
         **kwargs: Any,
     ) -> None:
+        """
+        @param hub: Where refused requests are logged and counted, if the resource is an
+            application's own; by default the resource's.
+        """
         super().__init__(resource, requestFactory=BoundedRequest, timeout=idleTimeout, **kwargs)
         self.isDraining = self.isAdopting = False
         self._full = fullFrom(openFiles())
@@ -111,7 +116,8 @@ class CometSite(Site):
         self.maxLine = maxLine
         self.displayTracebacks = False
         self._connections: set[HTTP2Connection] = set()
-        hub: Hub | None = getattr(resource, "hub", None)
+        self._ownHub = hub
+        hub = self.hub
         self.turns = Turns(self.clock) if hub is None else hub.turns
         refusals = Refusals(self.clock.seconds)
         self.uploads = Uploads(UPLOAD_BYTES, refusals) if hub is None else hub.uploads
@@ -121,6 +127,14 @@ class CometSite(Site):
         self.seconds: Callable[[], float] = (self.clock if hub is None else hub.clock).seconds
         self.headDue = math.inf
         self.identified: Client | Lookup | CometError | None = None
+
+    @property
+    def hub(self) -> Hub | None:
+        """
+        The hub where refused requests are logged and counted, if there is one.
+        """
+        found: Hub | None = getattr(self.resource, "hub", None)
+        return found if self._ownHub is None else self._ownHub
 
     def setLimits(self, maxBody: int, maxMessage: int | None, maxLine: int) -> None:
         """
@@ -203,7 +217,7 @@ class CometSite(Site):
 
         @param size: How many bytes the body of the response has.
         """
-        hub = getattr(self.resource, "hub", None)
+        hub = self.hub
         log: AccessLog | None = None if hub is None else hub.accessLog
         if log is not None:
             method, path = (each.partition(b"?")[0].decode("latin-1") for each in line)
@@ -214,7 +228,7 @@ class CometSite(Site):
         Tell a client that there is no room for it, and close its connection.
         """
         error = Unavailable("the server is full", FULL_RETRY)
-        hub = getattr(self.resource, "hub", None)
+        hub = self.hub
         if hub is not None:
             hub.refusals.add("the process has no more open files")
         self.refused.add(error.code)

@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.resource import Resource
 
 from comet.access.rights import Access
 from comet.http.forwarded import Proxies
 from comet.logging.accesslog import MAX_NAMES, AccessLog
 from comet.logging.clientlog import MAX_VALUE
+from comet.server.served import Served
+from comet.settings.configuration import Configuration
 from comet.transports.tcp import CometFactory
 from tests.lean.case import LeanTestCase
 from tests.lean.case import request as leanRequest
@@ -152,6 +155,32 @@ class TwistedTests(HubTestCase):
             self.turn()
             told = json.loads(self.lines.written.pop())
             self.assertEqual((told["address"], told["status"]), ("192.0.2.7", status))
+
+    def test_refusedAtOwnRoot(self) -> None:
+        """
+        So has a request to a root of the application's own, which knows of no hub.
+        """
+        served = Served(Configuration({}), self.hub, Resource(), self.clock)
+        site: Any = served.factories()[0]
+        self.hub.proxies = Proxies(["127.0.0.1"])
+        for sent, address, status in (
+            (b"GET /a HTTP/1.1\r\nX: " + b"x" * 200_000 + b"\r\n\r\n", "127.0.0.1", 431),
+            (b"GET /a HTTP/1.1\r\nno header\r\n\r\n", "127.0.0.1", 400),
+            (
+                b"POST /a HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 192.0.2.7\r\n"
+                b"Content-Length: 99999999\r\n\r\n",
+                "192.0.2.7",
+                413,
+            ),
+        ):
+            self.connect(site).send(sent)
+            self.turn()
+            (line,) = self.lines.written
+            told = json.loads(line)
+            shown = (told["address"], told["path"], told["status"])
+            self.assertEqual(shown, (address, "/a", status))
+            self.lines.written.clear()
+        self.assertGreater(sum(self.hub.fanout.tally.refused.values()), 0)
 
     def test_streams(self) -> None:
         """
