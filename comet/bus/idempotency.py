@@ -283,6 +283,9 @@ class KeyMemory(KeyedBatches):
     """
     Keeps the keys, and the answers that they got, in memory.
 
+    @ivar known: The keys by their digests, the oldest first.  Where there are none,
+        L{forgetOld} has nothing to do.
+
     @ivar size: How many bytes the keys count for.
     """
 
@@ -311,7 +314,7 @@ class KeyMemory(KeyedBatches):
         # All keys live equally long, so the oldest are in front.  A plain
         # dictionary would be slow to find its first item, once many before it
         # are gone.
-        self._known: OrderedDict[bytes, _Known] = OrderedDict()
+        self.known: OrderedDict[bytes, _Known] = OrderedDict()
         self._publishers: dict[bytes, _Publisher] = {}
         # A heap with the size of each publisher, largest first.  An entry may be
         # out of date, and too large: it is corrected when it comes up.
@@ -324,7 +327,7 @@ class KeyMemory(KeyedBatches):
         """
         How many keys are kept.
         """
-        return len(self._known)
+        return len(self.known)
 
     def storeBatch(
         self, publications: Sequence[Publication], store: Callable[[Publication], Published]
@@ -332,17 +335,15 @@ class KeyMemory(KeyedBatches):
         """
         See L{KeyedBatches.storeBatch}.
         """
-        if self._known:
-            self._forgetOld()
-        if len(publications) == 1 and publications[0].key is None:
-            return [store(publications[0])]
+        if self.known:
+            self.forgetOld()
         return super().storeBatch(publications, store)
 
     def find(self, digest: bytes, publication: Publication) -> tuple[bytes, Published] | None:
         """
         See L{KeyedBatches.find}.
         """
-        known = self._known.get(digest)
+        known = self.known.get(digest)
         if known is None or known.until <= self._seconds():
             return None
         positions = unpackPositions(publication.channels, known.packed)
@@ -352,7 +353,7 @@ class KeyMemory(KeyedBatches):
         """
         See L{KeyedBatches.remember}.
         """
-        old = self._known.get(new.digest)
+        old = self.known.get(new.digest)
         if old is not None:
             # It is too old, and was not forgotten yet.
             self._forget(old)
@@ -361,7 +362,7 @@ class KeyMemory(KeyedBatches):
         if publisher is None:
             publisher = self._publishers[name] = _Publisher(name)
         known = _Known(new, answer, publisher, self._seconds() + self._lifetime)
-        self._known[new.digest] = known
+        self.known[new.digest] = known
         if publisher.newest is None:
             publisher.oldest = known
         else:
@@ -381,7 +382,7 @@ class KeyMemory(KeyedBatches):
                 self._forget(publisher.oldest)
             self._noteSize(publisher)
         if self.size > self._budget.inAll:
-            self._forgetOld()
+            self.forgetOld()
         while self.size > self._budget.inAll:
             publisher = self._takeLargest()
             if publisher.oldest is not None:
@@ -408,25 +409,26 @@ class KeyMemory(KeyedBatches):
             if publisher is not None:
                 heapq.heappush(self._largest, (-publisher.size, name))
 
-    def _forgetOld(self) -> None:
+    def forgetOld(self) -> None:
         """
-        Forget some of the keys that are too old.
+        Forget some of the keys that are too old.  A bus that stores without L{storeBatch},
+        as there is no key, calls this now and then.
         """
         now = self._seconds()
         for _ in range(_MOST_FORGOTTEN):
-            known = next(iter(self._known.values()), None)
+            known = next(iter(self.known.values()), None)
             if known is None or known.until > now:
                 break
             self._forget(known)
 
     def _forget(self, known: _Known) -> None:
-        del self._known[known.digest]
+        del self.known[known.digest]
         publisher = known.publisher
         publisher.size -= known.size
         self.size -= known.size
         oldest = publisher.oldest
         # A key that was forgotten out of turn stays until it is the oldest.
-        while oldest is not None and self._known.get(oldest.digest) is not oldest:
+        while oldest is not None and self.known.get(oldest.digest) is not oldest:
             oldest = oldest.following
         publisher.oldest = oldest
         if oldest is None:

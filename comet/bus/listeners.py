@@ -35,6 +35,8 @@ class Listeners:
 
     What a listener causes from within a call waits until all listeners have
     heard what came before.  So all listeners hear everything in the same order.
+
+    @ivar isTelling: Whether a listener is hearing something.
     """
 
     _log = ClientLogger()
@@ -42,7 +44,7 @@ class Listeners:
     def __init__(self) -> None:
         self._names: dict[IBusListener, set[str]] = {}
         self._unheard: deque[_News] = deque()
-        self._isTelling = False
+        self.isTelling = False
 
     def __len__(self) -> int:
         """
@@ -104,11 +106,11 @@ class Listeners:
 
         @return: L{None} if all have heard; else fires when they have.
         """
-        if self._isTelling:
+        if self.isTelling:
             heard: Deferred[None] = Deferred()
             self._unheard.append(_News(stored, heard))
             return heard
-        self._isTelling = True
+        self.isTelling = True
         try:
             self._tellAll(stored)
             while self._unheard:
@@ -116,7 +118,7 @@ class Listeners:
                 self._tellAll(news.stored)
                 news.heard.callback(None)
         finally:
-            self._isTelling = False
+            self.isTelling = False
         return None
 
     def _tellAll(self, stored: Sequence[Message] | Cursor | None) -> None:

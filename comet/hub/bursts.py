@@ -34,7 +34,7 @@ from twisted.python.failure import Failure
 from comet.errors import CometError, Internal, Unavailable, Unknown
 from comet.fanout.core import Fanout
 from comet.hub.requests import CalledRequest, Done, Failed, PublishRequest, costOf, sizeOf
-from comet.interfaces.busabilities import IBurstBus
+from comet.interfaces.busabilities import IBurstBus, IInstantBus
 from comet.interfaces.messagebus import IMessageBus
 from comet.interfaces.overrides import speaksFor
 from comet.logging.clientlog import ClientLogger
@@ -84,6 +84,9 @@ class Bursts:
         @param fanout: Tells when the turn ends, and when readers were written to.
         """
         self._bus = bus
+        self._isInstant = IInstantBus.providedBy(bus) and speaksFor(
+            type(bus), "storeNow", "publish", "publishBurst"
+        )
         self._fanout = fanout
         self.filter: Callable[[Publication], Publication] | None = None
         self.added: list[PublishRequest] = []
@@ -98,7 +101,7 @@ class Bursts:
         self._queue: FairQueue[PublishRequest] = FairQueue()
         self._queued = 0
         self._waiting: list[Deferred[None]] = []
-        fanout.beforeTick = self._beforeTick
+        fanout.beforeTick = self.store
 
     def add(
         self,
@@ -202,25 +205,37 @@ class Bursts:
                 raise Internal()
         return filtered
 
-    def store(self) -> None:
+    def store(self) -> bool:
         """
         Store what was added so far.
+
+        @return: Whether more was added meanwhile: see L{Fanout.beforeTick}.
         """
         burst = self.added
         if not burst:
-            return
+            return False
         self.added, self._messages, self._size = [], 0, 0
         if self._asked:
             self._storeAll([each for each in burst if each.publisher is None])
             self._wait([each for each in burst if each.publisher is not None])
         else:
             self._storeAll(burst)
+        return bool(self.added)
 
     def _storeAll(self, burst: Sequence[PublishRequest]) -> None:
         """
-        Ask the bus to store some requests.
+        Store some requests, or ask the bus to.
         """
         bus: Any = self._bus
+        if self._isInstant and "publish" not in bus.__dict__:
+            try:
+                outcomes = bus.storeNow([each.publications for each in burst])
+            except Exception:
+                self._fail(burst, Failure())
+                return
+            if outcomes is not None:
+                self._fanout.whenFlushed(partial(self._answer, burst, outcomes))
+                return
         if len(burst) == 1:
             self._call(bus.publish, burst[0].publications, burst)
             return
@@ -263,13 +278,6 @@ class Bursts:
                 return
             self._queued -= sum([sizeOf(each.publications) for each in burst])
             self._storeAll(burst)
-
-    def _beforeTick(self) -> bool:
-        """
-        See L{Fanout.beforeTick}.
-        """
-        self.store()
-        return bool(self.added)
 
     @property
     def _storesBursts(self) -> bool:

@@ -44,6 +44,27 @@ class IBurstBus(IMessageBus):
         """
 
 
+class IInstantBus(IBurstBus):
+    """
+    Stores within the call, without an answer to wait for.
+
+    A subclass that overrides C{publish} or C{publishBurst} overrides C{storeNow}, too, or
+    it is not called.
+    """
+
+    def storeNow(requests: Sequence[Sequence[Publication]]) -> Sequence[Outcome] | None:
+        """
+        Store the publications of several requests, as C{publishBurst} does, before this
+        returns.
+
+        @return: The outcome of each request, as C{publishBurst} tells it; or L{None} if
+            the caller is a listener that is hearing something.  Then nothing was stored,
+            and C{publishBurst} answers once the listeners have heard of what it stores.
+
+        @raise Unavailable: If nothing of all was stored.
+        """
+
+
 class IConfigurableBus(IMessageBus):
     """
     Takes other bounds for its log while it runs.  Without this, a server has to be

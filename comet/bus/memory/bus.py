@@ -24,7 +24,7 @@ from comet.bus.memory.query import PatientQueries, Query
 from comet.bus.memory.statetables import StateTables
 from comet.bus.starts import resolve, resolveAtEnd
 from comet.errors import TooMany, Unavailable
-from comet.interfaces.busabilities import IBurstBus, IConfigurableBus, IMeasuredBus, Outcome
+from comet.interfaces.busabilities import IConfigurableBus, IInstantBus, IMeasuredBus, Outcome
 from comet.interfaces.memberbus import IPresence
 from comet.interfaces.messagebus import IBusListener
 from comet.interfaces.statebus import IStateBus
@@ -44,7 +44,7 @@ FITTED: Final = 2000
 T = TypeVar("T")
 
 
-@implementer(IBurstBus, IConfigurableBus, IMeasuredBus, IPresence, IStateBus)
+@implementer(IInstantBus, IConfigurableBus, IMeasuredBus, IPresence, IStateBus)
 class MemoryBus:
     """
     Keeps its log in memory.
@@ -165,29 +165,63 @@ class MemoryBus:
         if self._isStopped:
             return fail(Unavailable("the bus has stopped"))
         stored: list[Message] = []
-        store = partial(self._store, stored)
+        return self._heard(stored, self._storeEach(stored, requests))
+
+    def storeNow(self, requests: Sequence[Sequence[Publication]]) -> Sequence[Outcome] | None:
+        """
+        See L{IInstantBus.storeNow<comet.interfaces.busabilities.IInstantBus.storeNow>}.
+        """
+        if self._isStopped:
+            raise Unavailable("the bus has stopped")
+        if self._listeners.isTelling:
+            return None
+        stored: list[Message] = []
+        outcomes = self._storeEach(stored, requests)
+        self._tell(stored)
+        return outcomes
+
+    def _storeEach(
+        self, stored: list[Message], requests: Sequence[Sequence[Publication]]
+    ) -> list[Outcome]:
+        """
+        Store each request, after those before it.
+
+        @param stored: Where the messages are added.
+        """
         outcomes: list[Outcome] = []
         for publications in requests:
             try:
-                outcomes.append(self._keys.storeBatch(publications, store))
+                if len(publications) == 1 and publications[0].key is None:
+                    # Nearly all requests are like this one, and have no key to look up.
+                    outcomes.append([self._store(stored, publications[0])])
+                else:
+                    store = partial(self._store, stored)
+                    outcomes.append(self._keys.storeBatch(publications, store))
             except Exception as error:
                 outcomes.append(error)
-        return self._heard(stored, outcomes)
+        if self._keys.known:
+            self._keys.forgetOld()
+        return outcomes
 
     def _heard(self, stored: Sequence[Message], answer: T) -> Deferred[T]:
         """
         Tell the listeners of messages, and answer then.
         """
+        heard = self._tell(stored)
+        return succeed(answer) if heard is None else heard.addCallback(lambda _: answer)
+
+    def _tell(self, stored: Sequence[Message]) -> Deferred[None] | None:
+        """
+        Drop what is too much, and tell the listeners of messages.
+
+        @return: L{None} if they have heard; else, as a listener publishes from within a
+            call of its own, fires when they have.
+        """
         log = self._busLog
         isOver = log.size > log.totalBytes or log.empty > log.mostEmpty
         if isOver or log.emptySize > log.mostEmptySize:
             log.shrink()
-        if stored:
-            heard = self._listeners.tell(stored)
-            if heard is not None:
-                # A listener publishes from within a call of its own.
-                return heard.addCallback(lambda _: answer)
-        return succeed(answer)
+        return self._listeners.tell(stored) if stored else None
 
     def _store(self, stored: list[Message], publication: Publication) -> Published:
         now = self._wallClock()

@@ -17,7 +17,7 @@ from comet.bus.memory.channelindex import ChannelIndex, segmentsIndexed
 from comet.bus.memory.log import Record
 from comet.bus.memory.positionlog import PositionLog
 from comet.bus.memory.query import Log
-from comet.model.cursors import Cursor, newEpoch
+from comet.model.cursors import Cursor, cursorOf, newEpoch
 from comet.model.held import MOST_COUNTED, Held
 from comet.model.log import FLOORS_PART, NAMED_FLOORS_PART, RESERVED_PART, Retention
 from comet.model.messages import ExcludingMessage, Message
@@ -176,7 +176,7 @@ class BusLog:
                 self._noteStale(record)
             else:
                 self._emptied(record)
-        self.end = Cursor(epoch, position)
+        self.end = cursorOf((epoch, position))
         return message
 
     def _addRecord(self, channel: str) -> Record:
