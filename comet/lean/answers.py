@@ -11,13 +11,19 @@ stored.  What can be sent of them when the turn ends is sent by one system call.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final, Protocol
 
 from twisted.python.failure import Failure
 
 from comet.errors import publicError
 from comet.fanout.core import Fanout
-from comet.http.http1 import completeTemplate, endConnection
+from comet.http.http1 import (
+    TEMPLATE_CACHE_SIZE,
+    ResponseTemplate,
+    completeTemplate,
+    endConnection,
+)
 from comet.http.responses import JSON, Headers, Response, batchBody, problem, publishedBody
 from comet.hub.requests import PublishRequest
 from comet.lean.plans import Plan
@@ -101,7 +107,7 @@ class Answer(PublishRequest):
         """
         try:
             body = batchBody(results) if self.isBatch else publishedBody(results[0])
-            self._made(encode(self.plan, 201, JSON, body), len(body))
+            self._made(_createdTemplate(self.plan.ownHeaders).fill(body), len(body))
         except Exception:
             # This may be called while another connection is dealt with, which must not
             # fail in the place of this one.
@@ -141,7 +147,7 @@ class Answer(PublishRequest):
             # Another one sends it, too; or the client is gone.
             return
         if len(waiting) == 1:
-            answers.send()
+            answers.sendOnly(self)
         else:
             answers.sendSoon()
 
@@ -194,22 +200,46 @@ class Answers:
             count += 1
         if not count:
             return
+        if count == 1 == len(waiting):
+            self.sendOnly(waiting[0])
+            return
         made = waiting[:count]
         del waiting[:count]
-        if not waiting and self._fanout.isDraining and self.connection.endsWithAnswers:
-            made[-1].response = endConnection(made[-1].response)
-        log = made[0].plan.hub.accessLog
-        if log is not None:
-            for answer in made:
-                address, name = self.connection.address, answer.client
-                logAnswered(log, address, name, answer.plan, answer.response, answer.bodySize)
+        if not waiting and self._fanout.isDraining:
+            self._endWith(made[-1])
         for answer in made:
-            self.size -= answer.size
-            traffic = answer.plan.traffic or answer.plan.findTraffic()
-            traffic.headOut += len(answer.response) - answer.bodySize
-            traffic.dataOut += answer.bodySize
-        responses = [answer.response for answer in made] if count > 1 else [made[0].response]
-        self.connection.answersMade(b"".join(responses))
+            self._count(answer)
+        self.connection.answersMade(b"".join([answer.response for answer in made]))
+
+    def sendOnly(self, answer: Answer) -> None:
+        """
+        Send a response that is made, and for which no other one waits.
+        """
+        self.waiting.clear()
+        if self._fanout.isDraining:
+            self._endWith(answer)
+        self._count(answer)
+        self.connection.answersMade(answer.response)
+
+    def _endWith(self, answer: Answer) -> None:
+        """
+        Tell the client that the connection ends with an answer, if it does.
+        """
+        if self.connection.endsWithAnswers:
+            answer.response = endConnection(answer.response)
+
+    def _count(self, answer: Answer) -> None:
+        """
+        Count a response, and tell the access log of it.
+        """
+        plan, response, bodySize = answer.plan, answer.response, answer.bodySize
+        self.size -= answer.size
+        traffic = plan.traffic or plan.findTraffic()
+        traffic.headOut += len(response) - bodySize
+        traffic.dataOut += bodySize
+        log = plan.hub.accessLog
+        if log is not None:
+            logAnswered(log, self.connection.address, answer.client, plan, response, bodySize)
 
     def drop(self) -> None:
         """
@@ -231,6 +261,17 @@ def logAnswered(
     """
     path = "/channels/" + ",".join(plan.names) if plan.names else "/publish"
     log.answered(address, client, plan.transport, plan.method, path, int(response[9:12]), size)
+
+
+@lru_cache(TEMPLATE_CACHE_SIZE)
+def _createdTemplate(own: Headers) -> ResponseTemplate:
+    """
+    Get the template for responses to what was stored.  It is looked up for each of them,
+    and for most by an empty key.
+
+    @param own: The response headers for the client that asked.
+    """
+    return completeTemplate(201, JSON + own)
 
 
 def encodeFor(plan: Plan, response: Response) -> bytes:

@@ -154,18 +154,13 @@ class AnswersCase(LeanTestCase):
         @return: How many requests are stored by each call of the bus, from now on.
         """
         counts: list[int] = []
-        publish, publishBurst = MemoryBus.publish, MemoryBus.publishBurst
-
-        def countedOne(bus: MemoryBus, publications: Any) -> Any:
-            counts.append(1)
-            return publish(bus, publications)
+        storeNow = MemoryBus.storeNow
 
         def counted(bus: MemoryBus, requests: Any) -> Any:
             counts.append(len(requests))
-            return publishBurst(bus, requests)
+            return storeNow(bus, requests)
 
-        self.patch(MemoryBus, "publish", countedOne)
-        self.patch(MemoryBus, "publishBurst", counted)
+        self.patch(MemoryBus, "storeNow", counted)
         return counts
 
 
