@@ -10,7 +10,7 @@ keys are ignored.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from attrs import field, frozen
@@ -260,6 +260,8 @@ def encodeStored(id: Id, result: Published) -> bytes:
     """
     # Nothing in a cursor needs an escape.
     epoch, position = result.epoch.encode("ascii"), max(result.positions.values())
+    if type(id) is int:
+        return b'{"id":%d,"ok":{"cursor":"%b-%d"}}' % (id, epoch, position)
     return encodeRawOK(id, b'{"cursor":"%b-%d"}' % (epoch, position))
 
 
@@ -304,15 +306,20 @@ def _readID(value: Any) -> Id:
 
 
 def _commandKey(fields: Mapping[str, Any]) -> str:
-    keys = [key for key in _READERS if key in fields]
-    if len(keys) != 1:
-        found = (
-            " and ".join(map(repr, keys)) if keys else f"none of them, but {shown(list(fields))}"
-        )
-        raise BadRequest(
-            f"a command must have exactly one of {', '.join(_READERS)}; this has {found}"
-        )
-    return keys[0]
+    found = _READERS.keys() & fields.keys()
+    if len(found) == 1:
+        return found.pop()
+    raise _noCommand([key for key in _READERS if key in found], fields)
+
+
+def _noCommand(keys: Sequence[str], fields: Mapping[str, Any]) -> BadRequest:
+    """
+    Make the error for an object that is no command, or several.
+
+    @param keys: Those of its keys that stand for a command.
+    """
+    found = " and ".join(map(repr, keys)) if keys else f"none of them, but {shown(list(fields))}"
+    return BadRequest(f"a command must have exactly one of {', '.join(_READERS)}; this has {found}")
 
 
 def _readNames(value: Any, limits: Limits) -> tuple[str, ...]:
@@ -357,8 +364,7 @@ def _readUnsubscribe(id: Id, fields: dict[str, Any], limits: Limits, publisher: 
 
 
 def _readPublish(id: Id, fields: dict[str, Any], limits: Limits, publisher: str) -> Command:
-    message = {**fields, "channel": fields["publish"]}
-    return Publish(id, readObject(message, limits, publisher))
+    return Publish(id, readObject(fields, limits, publisher, "publish"))
 
 
 def _readPresence(id: Id, fields: dict[str, Any], limits: Limits, publisher: str) -> Command:

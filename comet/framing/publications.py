@@ -380,11 +380,15 @@ def readBatch(
     return reader.finish()
 
 
-def readObject(fields: Mapping[str, Any], limits: Limits, publisher: str = "") -> Publication:
+def readObject(
+    fields: Mapping[str, Any], limits: Limits, publisher: str = "", channelKey: str = "channel"
+) -> Publication:
     """
     Read a message from an object with the keys C{channel} and C{data}, and
     perhaps C{event}, C{encoding}, C{key} and C{exclude}.  Other keys are ignored.  C{null}
     is a value, not the absence of one.
+
+    @param channelKey: The key that stands for the channel.
 
     @raise BadMessage: If C{channel} or C{data} is missing, or the data, the
         event or the encoding is not valid.
@@ -395,10 +399,10 @@ def readObject(fields: Mapping[str, Any], limits: Limits, publisher: str = "") -
 
     @raise TooLarge: If the data has more bytes than the limit.
     """
-    for name in ("channel", "data"):
+    for name in (channelKey, "data"):
         if name not in fields:
             raise BadMessage(f"{name!r} is missing; a message needs 'channel' and 'data'")
-    channel = fields["channel"]
+    channel = fields[channelKey]
     if not isinstance(channel, str):
         raise BadChannel(f"{shown(channel)} is not the name of a channel: it is not a string")
     event = fields.get("event")
@@ -408,7 +412,7 @@ def readObject(fields: Mapping[str, Any], limits: Limits, publisher: str = "") -
     value = fields["data"]
     if "encoding" in fields:
         value = checkBase64(fields["encoding"], value)
-    made = fromValue((channel,), value, limits, event, key, publisher, isDecoded=True)
+    made = fromValue(channel, value, limits, event, key, publisher, isDecoded=True)
     return evolve(made, exclude=checkReaderID(fields["exclude"])) if "exclude" in fields else made
 
 
@@ -440,7 +444,9 @@ def fromValue(
 
     @raise TooLarge: If L{measure} counts more bytes than the limit.
     """
-    names = checkChannels((channels,) if isinstance(channels, str) else channels, limits)
+    # Most messages have one channel.
+    isOne = isinstance(channels, str)
+    names = (parseChannel(channels),) if isOne else checkChannels(channels, limits)
     if event is not None:
         event = parseEvent(event)
     if key is not None:

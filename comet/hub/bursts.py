@@ -26,6 +26,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from functools import partial
+from operator import attrgetter
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
@@ -62,6 +63,8 @@ MOST_WAITING: Final = 128 * 1024 * 1024
 # How many seconds a publication waits for the bus.  It is more than a bus takes that
 # has to connect again, or whose disk is busy.
 PUBLISH_SECONDS: Final = 60.0
+
+_publications = attrgetter("publications")
 
 # To look for the first is fast, and nearly all are that.
 _SEQUENCE: Final = (list, Sequence)
@@ -229,7 +232,7 @@ class Bursts:
         bus: Any = self._bus
         if self._isInstant and "publish" not in bus.__dict__:
             try:
-                outcomes = bus.storeNow([each.publications for each in burst])
+                outcomes = bus.storeNow(list(map(_publications, burst)))
             except Exception:
                 self._fail(burst, Failure())
                 return

@@ -182,7 +182,6 @@ class HTTPConnection(IdentifyingConnection):
         over: float | None = None
         try:
             while self.plan is None and not self.unsent and self.fd >= 0:
-                begun = _INCOMPLETE
                 if self.buffer:
                     now = seconds()
                     if over is None:
@@ -192,9 +191,12 @@ class HTTPConnection(IdentifyingConnection):
                         self._waitForTurn()
                         break
                     begun = self._beginNext()
-                if begun == _STOPPED:
-                    break
-                if begun == _INCOMPLETE and (self._mayRead <= 0 or not self._readOn()):
+                    if begun == _STOPPED:
+                        break
+                    if begun == _BEGUN and (self.buffer or self._mayRead > 0):
+                        continue
+                # The rest has not come whole, or was not read.
+                if self._mayRead <= 0 or not self._readOn():
                     break
         finally:
             self._isAnswering = False
@@ -237,16 +239,19 @@ class HTTPConnection(IdentifyingConnection):
         except CometError:
             # Twisted's edge finds the same error, and tells it.
             request = None
-        if self._answers is not None and self._answers.waiting:
+        answers = self._answers
+        if answers is not None and answers.waiting:
             follows = self._follows(request, len(data) - size)
             if follows != _BEGUN:
                 return follows
-        if request is None or (request.headers.length is None) is request.plan.hasBody:
+        if request is None:
             return self._leaveToTwisted()
-        plan = request.plan
-        self.plan, self.tags = plan, request.tags
+        plan, headers, _, tags = request
+        if (headers.length is None) is plan.hasBody:
+            return self._leaveToTwisted()
+        self.plan, self.tags = plan, tags
         self.direct = self.socket if plan.account is None else None
-        self.forwarded = request.headers.address
+        self.forwarded = headers.address
         clientOf = requests.clientOf
         try:
             client = None if clientOf is None else clientOf(plan.credential)

@@ -109,7 +109,10 @@ class WebSocketConnection(TwoWayConnection[CometWebSocketProtocol]):
         """
         See L{Connection.received<comet.lean.connection.Connection.received>}.
         """
-        self._ensureProtocol().dataReceived(data)
+        protocol = self._protocol
+        if protocol is None:
+            protocol = self._ensureProtocol()
+        protocol.dataReceived(data)
 
     def inputEnded(self) -> None:
         """

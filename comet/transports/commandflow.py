@@ -356,7 +356,7 @@ class CommandFlow:
         """
         if self._held:
             self._release()
-        else:
+        elif self._isPaused or self.reader.state is State.BEHIND:
             self._throttle()
         if self._finish is not None:
             self._finishWhenDone()

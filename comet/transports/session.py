@@ -121,14 +121,17 @@ class Session(CommandFlow):
         """
         See L{CommandFlow._begin}.
         """
-        if isinstance(command, CommandError):
-            # It counts as any other.
-            if self._mayCommand(command.id):
-                self._refuse(command.id, command.error)
-            return
-        if not (isinstance(command, Publish) or self._mayCommand(command.id)):
-            return
         client = self._client
+        if isinstance(command, Publish):
+            if not isinstance(client, UnaskedClient) or self._ask(client, command, raw):
+                self._publish(command)
+            return
+        # What is no command counts as one.
+        if not self._mayCommand(command.id):
+            return
+        if isinstance(command, CommandError):
+            self._refuse(command.id, command.error)
+            return
         if isinstance(client, UnaskedClient):
             if isinstance(command, _ASKED) and not self._ask(client, command, raw):
                 return
@@ -207,11 +210,10 @@ class Session(CommandFlow):
             self._carryOut(command)
 
     def _carryOut(self, command: Command) -> None:
-        self._pending += 1
         if isinstance(command, Publish):
             self._publish(command)
-            self._throttle()
             return
+        self._pending += 1
         self._others += 1
         done: Deferred[Any]
         if isinstance(command, Ping):
@@ -249,22 +251,24 @@ class Session(CommandFlow):
     # -- The commands
 
     def _publish(self, command: Publish) -> None:
-        publication = command.publication
+        hub, publication = self._hub, command.publication
+        self._pending += 1
         answer = self._newAnswer(command.id, len(publication.payload))
         try:
-            self._hub.checkPublish(self._client, publication.channels)
-            if self._hub.clientLimits.isLimitingPublishers:
-                self._hub.limitPublish(self._client, [publication], self)
+            hub.checkPublish(self._client, publication.channels)
+            if hub.clientLimits.isLimitingPublishers:
+                hub.limitPublish(self._client, [publication], self)
         except Exception:
             answer.notStored(Failure())
-            return
-        hook = self._hub.publishHook
-        if hook is None:
-            answer.publications = (publication,)
-            answer.publisher = self
-            self._hub.bursts.addRequest(answer)
         else:
-            self._askToPublish(hook, publication, answer.stored, answer.notStored)
+            hook = hub.publishHook
+            if hook is None:
+                answer.publications = (publication,)
+                answer.publisher = self
+                hub.bursts.addRequest(answer)
+            else:
+                self._askToPublish(hook, publication, answer.stored, answer.notStored)
+        self._throttle()
 
     def _askToPublish(
         self, hook: PublishHook, publication: Publication, stored: Done, notStored: Failed

@@ -275,8 +275,13 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
 
         @return: Whether some are left for another turn.
         """
-        if self._tookWhole(data):
-            return False
+        if self.state == self.STATE_OPEN and not (self._isPartial or self._partial is not None):
+            # Mostly a command comes whole and alone.  Autobahn makes forty calls for a frame;
+            # all that is not as it should be is left to it.
+            payload = wholeText(data)
+            if payload is not None and not 0 < self.maxMessagePayloadSize < len(payload):
+                self.onMessage(payload, False)
+                return False
         self._isFirst, self._isCut = True, False
         # What Autobahn's dataReceived() does, but for the text for its log: that is made
         # anew for each piece of input, whether it is logged or not.
@@ -292,21 +297,6 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
         elif self._partial is not None:
             self._endPartial()
         return False
-
-    def _tookWhole(self, data: bytes) -> bool:
-        """
-        Carry out a command that came whole and alone.  Autobahn makes forty calls for a
-        frame; all that is not as it should be is left to it.
-
-        @return: Whether it was one.
-        """
-        if self._isPartial or self._partial is not None or self.state != self.STATE_OPEN:
-            return False
-        payload = wholeText(data)
-        if payload is None or 0 < self.maxMessagePayloadSize < len(payload):
-            return False
-        self.onMessage(payload, False)
-        return True
 
     @property
     def _isPartial(self) -> bool:
