@@ -347,6 +347,26 @@ class BurstsTests(HubTestCase):
         self.clock.turn()
         self.assertEqual(self.answered, [7, 7])
 
+    def test_instantBus(self) -> None:
+        """
+        A bus that stores at once makes no Deferred for what is stored, also for a request
+        alone; what it refuses, and what it raises, is told to the publisher.
+        """
+        bus = MemoryBus(self.clock, wallClock=self.clock.seconds)
+        self.useBus(bus)
+        self.patch(MemoryBus, "_heard", None)
+        self.add("a", data=b"1", key="k")
+        self.clock.turn()
+        self.add("a", data=b"2", key="k")
+        self.add("a")
+        self.clock.turn()
+        self.assertEqual(self.answered, [1, KeyReused, 2])
+        self.successResultOf(bus.stop())
+        self.add("a")
+        self.clock.turn()
+        self.assertEqual(self.answered[3:], [Unavailable])
+        self.successResultOf(self.hub.bursts.whenAnswered())
+
     def test_storesWhenStopped(self) -> None:
         """
         What was published just before the hub stops is stored.

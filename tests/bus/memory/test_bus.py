@@ -7,25 +7,30 @@ from __future__ import annotations
 import gc
 import sys
 import tracemalloc
+from collections.abc import Sequence
 from types import FrameType
+from typing import Any
 
 from attrs import evolve
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import TestCase
+from zope.interface.verify import verifyObject
 
-from comet.bus.idempotency import KeyBudget
+from comet.bus.idempotency import KEY_SECONDS, KeyBudget
 from comet.bus.memory.bus import MemoryBus
 from comet.bus.memory.query import COMPARED, IN_TURN
 from comet.bus.starts import MOST_LAST
+from comet.errors import Unavailable
+from comet.interfaces.busabilities import IInstantBus, Outcome
 from comet.interfaces.messagebus import IMessageBus
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
-from comet.model.messages import Publication
+from comet.model.messages import Message, Publication
 from comet.model.patterns import NameSet
 from comet.model.positions import At, Earliest, Last, Now, StartPosition, Unreadable
 from comet.testing.bursting import BurstContract
-from comet.testing.case import EPOCH_SECONDS, HOUR, Listener, T
+from comet.testing.case import EPOCH_SECONDS, HOUR, BusCase, Listener, T
 from comet.testing.contract import BusContract
 from comet.testing.joining import PresenceContract
 from comet.testing.keeping import StateContract
@@ -35,18 +40,9 @@ from tests.bus.memberbounds import MemberBoundsContract
 from tests.bus.memory.case import MemoryTestCase
 
 
-class MemoryBusTests(
-    BusContract,
-    BurstContract,
-    ConfigurableContract,
-    MeasuredContract,
-    MemberBoundsContract,
-    PresenceContract,
-    StateContract,
-    TestCase,
-):
+class MemoryCase(BusCase):
     """
-    L{MemoryBus} keeps all promises of a bus.
+    A L{MemoryBus} for tests of contracts.
     """
 
     busType = MemoryBus
@@ -112,6 +108,79 @@ class MemoryBusTests(
         """
         Do nothing: listeners have heard when a publisher is answered.
         """
+
+
+class MemoryBusTests(
+    MemoryCase,
+    BusContract,
+    BurstContract,
+    ConfigurableContract,
+    MeasuredContract,
+    MemberBoundsContract,
+    PresenceContract,
+    StateContract,
+    TestCase,
+):
+    """
+    L{MemoryBus} keeps all promises of a bus.
+    """
+
+
+class StoreNowTests(MemoryCase, BurstContract, TestCase):
+    """
+    L{MemoryBus.storeNow} keeps the promises of C{publishBurst}.
+    """
+
+    async def burst(self, bus: Any, *requests: Sequence[Publication]) -> Sequence[Outcome]:
+        """
+        Store some requests within one call.
+        """
+        outcomes: Sequence[Outcome] = bus.storeNow(requests)
+        self.assertEqual(len(outcomes), len(requests))
+        return outcomes
+
+    async def test_providesIInstantBus(self) -> None:
+        """
+        The bus provides L{IInstantBus}.
+        """
+        verifyObject(IInstantBus, await self.makeBus())
+
+    async def test_leavesItToPublishBurst(self) -> None:
+        """
+        A listener that publishes while it hears something is told to wait; nothing is
+        stored for it.
+        """
+        bus: Any = await self.makeBus()
+        told: list[object] = []
+
+        class Publisher(Listener):
+            def messagesStored(self, messages: Sequence[Message]) -> None:
+                super().messagesStored(messages)
+                told.append(bus.storeNow([[Publication(("b",), b"2")]]))
+
+        await bus.listen(Publisher(), ["a"])
+        await self.burst(bus, [Publication(("a",), b"1")])
+        self.assertEqual((told, bus.end.position), ([None], 1))
+
+    async def test_refusesOnceStopped(self) -> None:
+        """
+        A bus that has stopped stores nothing.
+        """
+        bus: Any = await self.makeBus()
+        await bus.stop()
+        self.assertRaises(Unavailable, bus.storeNow, [[Publication(("a",), b"1")]])
+        self.assertEqual(bus.end.position, 0)
+
+    async def test_forgetsOldKeys(self) -> None:
+        """
+        Keys that are too old are forgotten while nothing with a key is published.
+        """
+        bus: Any = await self.makeBus()
+        bus.storeNow([[Publication(("a",), b"1", key="k")]])
+        self.assertEqual(len(bus._keys), 1)
+        self.clock.advance(KEY_SECONDS)
+        bus.storeNow([[Publication(("a",), b"1")]])
+        self.assertEqual(len(bus._keys), 0)
 
 
 class OwnTests(MemoryTestCase):
