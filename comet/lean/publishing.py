@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from operator import attrgetter
 from sys import getsizeof
 from typing import Final
 
@@ -14,7 +15,6 @@ from comet.framing.publications import BatchReader, PublicationReader, checkChan
 from comet.http.request import RequestHead
 from comet.http.responses import Headers, problem
 from comet.hub.hub import Hub
-from comet.lean.footprint import footprint
 from comet.lean.plans import HAND_OVER, NOTHING_TAKEN, ParsedRequest, Plan, RequestConnection
 from comet.model.clients import Client
 from comet.model.messages import Publication
@@ -70,8 +70,8 @@ class PublishPlan(Plan):
         @raise CometError: If nothing can be published to them.
         """
         other = PublishPlan.__new__(PublishPlan)
-        for slot in _SLOTS:
-            setattr(other, slot, getattr(self, slot))
+        for slot, value in zip(_SLOTS, _valuesOf(self), strict=True):
+            setattr(other, slot, value)
         other.names = names
         other._channels = checkChannels(names, self.hub.settings.limits)
         other.isCached = False
@@ -86,7 +86,9 @@ class PublishPlan(Plan):
             return super().size(most)
         # The rest is counted with the plan that this one was made like.  To count it
         # takes as long as to make the plan.
-        return getsizeof(self) + footprint((self.names, self._channels), (), most)
+        names = self.names
+        own = getsizeof(self) + getsizeof(names) + getsizeof(self._channels)
+        return own + sum(map(getsizeof, names))
 
     def begin(
         self, connection: RequestConnection, request: ParsedRequest, client: Client, size: int
@@ -203,6 +205,7 @@ class PublishPlan(Plan):
 
 # What a plan has, all of it.
 _SLOTS: Final = (*Plan.__slots__, *PublishPlan.__slots__)
+_valuesOf: Final = attrgetter(*_SLOTS)
 
 
 class Upload:
