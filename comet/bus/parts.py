@@ -16,6 +16,11 @@ from typing import Final
 PART_MESSAGES: Final = 256
 PART_BYTES: Final = 128 * 1024
 
+# How many messages, and after how many bytes of payload, a bus reads ahead: of names whose
+# beginning it was asked for.  A reader is given no more at first.
+AHEAD_MESSAGES: Final = 64
+AHEAD_BYTES: Final = 32 * 1024
+
 
 def partOf(limit: int, maxBytes: int) -> tuple[int, int]:
     """

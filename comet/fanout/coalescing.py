@@ -196,6 +196,7 @@ def sizeOfReadResult(result: ReadResult) -> int:
 
 def sizeOfResolvedStarts(resolved: ResolvedStarts) -> int:
     """
-    About how many bytes resolved starts have: those of the names.
+    About how many bytes resolved starts have: those of the names, and of what was read ahead.
     """
-    return sum(len(name) for name in resolved.starts)
+    names = sum(len(name) for name in resolved.starts)
+    return names if resolved.page is None else names + sizeOfReadResult(resolved.page)

@@ -48,7 +48,7 @@ from functools import partial
 from time import time
 from typing import Any, Final, TypeAlias
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
@@ -473,6 +473,7 @@ class Fanout:
         maxBytes: int = READ_BYTES,
         isListening: bool = False,
         isGone: IsGone = never,
+        ahead: ResolvedStarts | None = None,
     ) -> Deferred[ReadResult]:
         """
         Read the log.  Readers that ask the same while the bus has not answered
@@ -483,8 +484,15 @@ class Fanout:
         @param isListening: As for L{resolve}.
 
         @param isGone: As for L{resolve}.
+
+        @param ahead: What the bus has just told of where the names begin, if nothing was
+            missed since.  If it has read there what is wanted, it is not asked again.
         """
         names = wanted.names
+        if ahead is not None and ahead.page is not None:
+            page = ahead.page
+            if wanted == Wanted(tuple(ahead.starts), page.after, None):
+                return succeed(page.first(limit, maxBytes))
         key = (isListening, names, wanted.after, wanted.upTo, limit, maxBytes)
         ask = partial(self.bus.read, names, wanted.after, limit, maxBytes, wanted.upTo)
         cost = costOfPart(len(names), limit, maxBytes)

@@ -21,7 +21,7 @@ from comet.framing.budget import CompressionBudget
 from comet.http.polls import MOST_NEW, Outcome
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
-from comet.model.positions import ReadResult, StartPosition
+from comet.model.positions import ReadResult, ResolvedStarts, StartPosition
 from comet.model.progress import Step, Wanted
 
 # For how many seconds a poll is held at most after its client has closed its
@@ -178,7 +178,9 @@ class PollReader(Reader, Generic[R]):
         """
         self._gap = tuple(gap)
 
-    def read(self, wanted: Wanted, isFirst: bool) -> Deferred[ReadResult]:
+    def read(
+        self, wanted: Wanted, isFirst: bool, ahead: ResolvedStarts | None
+    ) -> Deferred[ReadResult]:
         """
         See L{Reader.read}.
         """
@@ -188,7 +190,9 @@ class PollReader(Reader, Generic[R]):
         self._isPart = isFirst and most > FIRST_BYTES
         if self._isPart:
             limit, most = min(limit, FIRST_MESSAGES), FIRST_BYTES
-        return self.fanout.read(wanted, self.asker, limit, most, self.isListening, self.isGone)
+        return self.fanout.read(
+            wanted, self.asker, limit, most, self.isListening, self.isGone, ahead
+        )
 
     def tell(self, step: Step) -> bool:
         """

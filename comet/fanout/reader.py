@@ -24,8 +24,9 @@ from comet.model.positions import ReadResult, ResolvedStarts, StartPosition, Sta
 from comet.model.progress import Progress, Step, Wanted, cursorBeforeStart
 from comet.reactor.timers import NOT_SET
 
-# The names that begin with a gap, and whether there is nothing to read.
-_Resolved: TypeAlias = tuple[tuple[str, ...], bool]
+# The names that begin with a gap, whether there is nothing to read, and what the bus has
+# told; L{None} if the reader was closed meanwhile.
+_Resolved: TypeAlias = tuple[tuple[str, ...], bool, ResolvedStarts | None]
 
 # A way to open a reader: the reader, its names, and where they start.
 Opener: TypeAlias = Callable[["Reader", Sequence[str], StartPositions], None]
@@ -222,7 +223,7 @@ class Reader:
     def _opened(self, resolved: _Resolved) -> None:
         if self.state is State.CLOSED:
             return
-        gap, isAtEnd = resolved
+        gap, isAtEnd, ahead = resolved
         # After an interruption, messages may have been missed since the names were
         # resolved, so the log must be read.
         isUnsettled, self._pumpAgain = self._pumpAgain, False
@@ -233,7 +234,7 @@ class Reader:
         if isAtEnd and not isUnsettled and self._is(State.READING) and not self._isPassed():
             self._join()
         else:
-            self._read(isFirst=True)
+            self._read(isFirst=True, ahead=None if isUnsettled else ahead)
         self._tellOpen()
 
     def whenOpen(self) -> Deferred[None]:
@@ -278,7 +279,7 @@ class Reader:
         if self.state is State.CLOSED:
             if group is not None:
                 self.fanout.registry.removeMember(self, group)
-            return (), False
+            return (), False, None
         if resolved.end.epoch != self.fanout.end().epoch:
             # A new epoch has begun since, in which these positions mean nothing.
             again = self.fanout.resolve(names, self.asker, self.isListening, self.isGone)
@@ -292,12 +293,12 @@ class Reader:
             self.fanout.namesChanged(self)
         isAtEnd = resolved.end == self.progress.cursor and not self.progress.isReplaying
         # The client is told of a gap with what is read.
-        return gap, isAtEnd and not gap
+        return gap, isAtEnd and not gap, resolved
 
     def _notResolved(self, failure: Failure, group: Group | None) -> Failure | _Resolved:
         if group is not None:
             self.fanout.registry.removeMember(self, group)
-        return ((), False) if self.isGone() else failure
+        return ((), False, None) if self.isGone() else failure
 
     def _changeGroup(self, group: Group | None) -> None:
         """
@@ -384,11 +385,13 @@ class Reader:
         """
         self._read(isFirst=False)
 
-    def _read(self, isFirst: bool) -> None:
+    def _read(self, isFirst: bool, ahead: ResolvedStarts | None = None) -> None:
         """
         Read the log, and tell the client.
 
         @param isFirst: Whether the client asks in this turn.
+
+        @param ahead: As for L{Fanout.read}.
         """
         if self.state is not State.READING:
             return
@@ -400,17 +403,24 @@ class Reader:
             self._join()
             return
         self._isPumping = True
-        self.read(wanted, isFirst).addCallback(self._wasRead, wanted).addErrback(self._readFailed)
+        read = self.read(wanted, isFirst, ahead)
+        read.addCallback(self._wasRead, wanted).addErrback(self._readFailed)
 
-    def read(self, wanted: Wanted, isFirst: bool) -> Deferred[ReadResult]:
+    def read(
+        self, wanted: Wanted, isFirst: bool, ahead: ResolvedStarts | None
+    ) -> Deferred[ReadResult]:
         """
         Read the log, as much at once as the reader's kind takes.
 
         @param isFirst: Whether the client asks in this turn.  It is then given no
             more than L{FIRST_MESSAGES} and about L{FIRST_BYTES}.
+
+        @param ahead: As for L{Fanout.read}.
         """
         limit, most = (FIRST_MESSAGES, FIRST_BYTES) if isFirst else (READ_MESSAGES, READ_BYTES)
-        return self.fanout.read(wanted, self.asker, limit, most, self.isListening, self.isGone)
+        return self.fanout.read(
+            wanted, self.asker, limit, most, self.isListening, self.isGone, ahead
+        )
 
     def _wasRead(self, result: ReadResult, wanted: Wanted) -> None:
         goOn, more = True, False

@@ -139,6 +139,10 @@ class IMessageBus(Interface):
         The last few messages are told of at most 1,000 channels, named ones and
         then those with the newest messages; all others begin at the log end.
 
+        A bus for which each question is a way over a network may read ahead, and answer with
+        the first messages, too (L{ResolvedStarts.page
+        <comet.model.positions.ResolvedStarts>}): they are asked for next.
+
         @param names: The start position of each channel or pattern.
 
         @return: Fails with L{Unavailable<comet.errors.Unavailable>}.

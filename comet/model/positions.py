@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from comet.errors import BadCursor
 from comet.model.cursors import Cursor, parseCursor
@@ -157,10 +157,15 @@ class ResolvedStarts:
     @ivar end: The log end.
 
     @ivar starts: The resolved start of each name that was asked for.
+
+    @ivar page: What the bus has read ahead: the first messages of all the names, in the
+        order in which they were asked for, after the cursor at which a reader of them
+        begins; as they were at C{end}.  L{None} if it has not read them.
     """
 
     end: Cursor
     starts: Mapping[str, ResolvedStart]
+    page: ReadResult | None = field(default=None, eq=False)
 
 
 @frozen
@@ -195,6 +200,28 @@ class ReadResult:
     gaps: Mapping[str, int] = field(factory=dict)
     more: bool = False
     isPart: bool = False
+
+    def first(self, limit: int, maxBytes: int) -> ReadResult:
+        """
+        Return what a reading with these limits would have given, of a result with others.
+
+        @param limit: How many messages at most; at least 1.
+
+        @param maxBytes: After how many bytes of payload to stop.
+        """
+        size, count = 0, 0
+        for message in self.messages[:limit]:
+            size += len(message.payload)
+            if count and size > maxBytes:
+                break
+            count += 1
+        if count < len(self.messages):
+            messages = self.messages[:count]
+            return evolve(
+                self, messages=messages, reached=messages[-1].cursor, more=True, isPart=False
+            )
+        # What comes next may fit, if the other limits have ended this.
+        return evolve(self, isPart=self.isPart or (self.more and count < limit))
 
 
 @frozen

@@ -32,11 +32,14 @@ class WatchedBus(MemoryBus):
     @ivar part: How many messages are read at once, if a reader wants more; L{None} for all
         of them.
 
+    @ivar readsAhead: Whether it answers where names begin with the first messages, too.
+
     @ivar onResolved: Is called with every answer to L{resolve}.
     """
 
     error: Exception | None = None
     part: int | None = None
+    readsAhead = False
     onResolved: Callable[[Mapping[str, StartPosition], ResolvedStarts], None] | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -94,11 +97,23 @@ class WatchedBus(MemoryBus):
         located = super().resolve(names)
 
         def note(resolved: ResolvedStarts) -> ResolvedStarts:
+            if self.readsAhead and resolved.starts:
+                resolved = evolve(resolved, page=self._pageAt(resolved))
             if self.onResolved is not None:
                 self.onResolved(names, resolved)
             return resolved
 
         return located.addCallback(note)
+
+    def _pageAt(self, resolved: ResolvedStarts) -> ReadResult:
+        """
+        Read a few messages from where names begin.
+        """
+        starts = resolved.starts.values()
+        begin = min if all(start.isRelative for start in starts) else max
+        after = Cursor(resolved.end.epoch, begin(start.position for start in starts))
+        page: ReadResult = now(super().read(list(resolved.starts), after, 3, 1000, None))
+        return page
 
     def floor(self, name: str) -> int:
         """

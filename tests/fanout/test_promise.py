@@ -57,12 +57,14 @@ class Promise(RuleBasedStateMachine):
     """
 
     isSlow = False
+    readsAhead = False
 
     def __init__(self) -> None:
         super().__init__()
         self.clock = TurnClock()
         retention = Retention(messages=4, seconds=60.0)
         self.inner = WatchedBus(self.clock, lambda channel: retention, 400_000, self.clock.seconds)
+        self.inner.readsAhead = self.readsAhead
         self.bus = SlowBus(self.inner) if self.isSlow else self.inner
         self.hub = Hub(self.bus, self.clock, Settings(heartbeat=25.0), AllAccess())
         self.world = World(self.hub, self.inner, isExact=not self.isSlow)
@@ -418,6 +420,14 @@ class SlowPromise(Promise):
             self.bus.mend()
 
 
+class AheadPromise(SlowPromise):
+    """
+    What can happen over a bus that answers later, and reads ahead.
+    """
+
+    readsAhead = True
+
+
 EXAMPLES = settings(deadline=None, max_examples=150, stateful_step_count=40)
 
 
@@ -437,6 +447,13 @@ class PromiseTests(SynchronousTestCase):
         The promise holds over a bus that answers later.
         """
         run_state_machine_as_test(SlowPromise, settings=EXAMPLES)
+
+    def test_holdsOverABusThatReadsAhead(self) -> None:
+        """
+        The promise holds over a bus that answers later, and tells the first messages of
+        names together with where they begin.
+        """
+        run_state_machine_as_test(AheadPromise, settings=EXAMPLES)
 
     def test_nameIsAddedWhilePaused(self) -> None:
         """
