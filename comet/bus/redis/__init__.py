@@ -15,6 +15,7 @@ The bus of several nodes: its log is in a Redis that all of them use.
   - L{statestore}: those that keep state beside the log
   - L{memberreplies}: reads what the scripts of members answer, and checks it
   - L{memberstore}: members of channels, and the name of this node
+  - L{openings}: where a few channels begin, and what is there, in one step
   - L{holdings}: finds what is held of names, without looking at all channels
   - L{page}: a page of the log, which is put together from several steps
   - L{queries}: answers C{read} and C{resolve} in several short steps

@@ -5,8 +5,8 @@ Redis.
 How it works
 ============
 
-Channels are read in one step.  None of the other questions looks at all channels
-if it can do with fewer:
+A few channels are opened, and any that are named are read, in one step.  None of
+the other questions looks at all channels if it can do with fewer:
 
   - For patterns, the channels are found first, by the index of names, if they
     are few.  Then these are read.
@@ -33,6 +33,7 @@ from attrs import evolve
 from comet.bus.historypage import LOST, historyPage, partialPage
 from comet.bus.parts import isPart, partOf
 from comet.bus.redis.holdings import Changed, Holdings
+from comet.bus.redis.openings import isOpening, openChannels
 from comet.bus.redis.page import Page, chosen
 from comet.bus.redis.protocol import RedisProtocol
 from comet.bus.redis.replies import FoundChannels, IndexSlice, LogPage
@@ -235,19 +236,7 @@ class Queries:
             connection,
             lambda isForced: store.read(connection, isForced, names, after, limit, maxBytes, upTo),
         )
-        lowest = 0 if found.isLost else found.after.position
-        gaps = {}
-        for name in names:
-            floor = found.floor if name in found.missing else found.floors.get(name, 0)
-            if found.isLost or floor > lowest:
-                gaps[name] = floor
-        return ReadResult(
-            found.after,
-            found.messages,
-            Cursor(found.after.epoch, found.reached),
-            gaps,
-            found.more,
-        )
+        return _resultOf(found, names)
 
     async def history(
         self,
@@ -291,12 +280,35 @@ class Queries:
         sought = NameSet(
             name for name, startPosition in names.items() if not isinstance(startPosition, Now)
         )
-        found = await self._holdings.find(connection, Cursor("", 0), sought.names)
         counts = {name: each.count for name, each in names.items() if isinstance(each, Last)}
-        tables = await self._holdings.lastFew(connection, found, counts, sought)
+        page = None
+        if isOpening(names):
+            opened = await self._holdings.patiently(
+                connection, lambda isForced: openChannels(self._store, connection, isForced, names)
+            )
+            found, tables = opened.found, opened.lastFew(counts)
+            page = _resultOf(opened.page, list(names))
+        else:
+            found = await self._holdings.find(connection, Cursor("", 0), sought.names)
+            tables = await self._holdings.lastFew(connection, found, counts, sought)
         known = {name: knownPosition(names[name], found.end) for name in sought.names}
         unknown = [name for name, each in known.items() if each is None and name not in counts]
         oldest = await self._holdings.oldest(connection, found, sought, sought.bitsOf(unknown))
         after = min((each or 0 for each in known.values()), default=0)
         floors = await self._holdings.floors(connection, found, sought, after)
-        return resolve(names, FoundStarts(found.end, floors, oldest, tables))
+        resolved = resolve(names, FoundStarts(found.end, floors, oldest, tables))
+        return evolve(resolved, page=page)
+
+
+def _resultOf(found: LogPage, names: Sequence[str]) -> ReadResult:
+    """
+    Return the answer for channels of which a page was read.
+    """
+    lowest = 0 if found.isLost else found.after.position
+    gaps = {}
+    for name in names:
+        floor = found.floor if name in found.missing else found.floors.get(name, 0)
+        if found.isLost or floor > lowest:
+            gaps[name] = floor
+    reached = Cursor(found.after.epoch, found.reached)
+    return ReadResult(found.after, found.messages, reached, gaps, found.more)

@@ -12,15 +12,6 @@ if not life then
 end
 local reply = {'OK', life.epoch}
 for index = 3, #ARGV, 2 do
-  local stream = PREFIX .. 's:' .. ARGV[index]
-  local count, held = tonumber(ARGV[index + 1]), redis.call('XLEN', stream)
-  local found
-  if count >= held then
-    found = redis.call('XRANGE', stream, '-', ARGV[2], 'COUNT', 1)
-  else
-    found = redis.call('XREVRANGE', stream, ARGV[2], '-', 'COUNT', count)
-  end
-  local oldest = found[#found]
-  reply[#reply + 1] = oldest and positionOf(oldest) - 1 or -1
+  reply[#reply + 1] = beforeLast(ARGV[index], tonumber(ARGV[index + 1]), ARGV[2]) or -1
 end
 return reply
