@@ -13,9 +13,9 @@ neither.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from socket import socket
 from typing import Any, Protocol, TypeVar
 
+from comet.interfaces.sockets import DirectSocket
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
 from comet.model.progress import Progress
@@ -35,13 +35,13 @@ class DirectReaders(Protocol):
         """
 
     @property
-    def direct(self) -> dict[Any, socket]:
+    def direct(self) -> dict[Any, DirectSocket]:
         """
         The live readers that can be written to all at once, each with its
         socket.
         """
 
-    def takeDirect(self) -> dict[Any, socket]:
+    def takeDirect(self) -> dict[Any, DirectSocket]:
         """
         Remove these readers from the group.  The caller closes them.
         """
@@ -103,7 +103,7 @@ class Member(Protocol):
         """
 
     @property
-    def direct(self) -> socket | None:
+    def direct(self) -> DirectSocket | None:
         """
         A socket that takes what is prepared as it is, or L{None}.
         """

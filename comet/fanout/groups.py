@@ -6,12 +6,12 @@ bytes.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from socket import socket
 from typing import Any, Protocol, TypeAlias
 
 from twisted.python.failure import Failure
 
 from comet.fanout.delivery import Delivery, Member
+from comet.interfaces.sockets import DirectSocket
 from comet.logging.clientlog import ClientLogger
 from comet.model.cursors import Cursor
 from comet.model.messages import Message
@@ -146,7 +146,7 @@ class Group:
         self.timerSlot = NOT_SET
         self.isRetired = False
         self._indirect: dict[Member, None] = {}
-        self.direct: dict[Member, socket] = {}
+        self.direct: dict[Member, DirectSocket] = {}
         self._ahead: dict[Member, None] = {}
         # During a flush: the readers that were not given the messages yet.
         self._pending: dict[Member, None] = {}
@@ -192,7 +192,7 @@ class Group:
         self._indirect.pop(reader, None)
         self._ahead.pop(reader, None)
 
-    def takeDirect(self) -> dict[Member, socket]:
+    def takeDirect(self) -> dict[Member, DirectSocket]:
         """
         See L{DirectReaders.takeDirect<comet.fanout.delivery.DirectReaders.takeDirect>}.
         """

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from socket import socket
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -19,6 +18,7 @@ from comet.fanout.states import Input, State, step
 from comet.fanout.unsent import CUT_BYTES
 from comet.framing.budget import CompressionBudget
 from comet.http.polls import MOST_NEW, Outcome
+from comet.interfaces.sockets import DirectSocket
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
 from comet.model.positions import ReadResult, ResolvedStarts, StartPosition
@@ -72,18 +72,19 @@ class Waiter(Protocol[R_contra]):
     """
     Sends the response to a poll.
 
-    @ivar direct: A socket, which does not block, to which the fan-out may send
-        the response together with those of others; or L{None}.  Used only if
-        the waiter keeps the time.
-
     @ivar keepsTime: Whether the waiter calls L{PollReader.timedOut} when the time
         of the poll is over, since it has a timer of its own; otherwise the
         reader sets one.
-
     """
 
-    direct: socket | None
     keepsTime: bool
+
+    @property
+    def direct(self) -> DirectSocket | None:
+        """
+        A socket, which does not block, to which the fan-out may send the response
+        together with those of others; or L{None}.  Used only if the waiter keeps the time.
+        """
 
     @property
     def isBehind(self) -> bool:
@@ -138,7 +139,7 @@ class PollReader(Reader, Generic[R]):
     # Slots of the class, narrower than what it inherits.
     isListening: bool
     shape: PollShape[R]
-    direct: socket | None
+    direct: DirectSocket | None
 
     def __init__(self, fanout: Fanout, shape: PollShape[R], waiter: Waiter[R], wait: float) -> None:
         """

@@ -5,7 +5,6 @@ One reader: it opens, reads the log, is live, falls behind, and is closed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from socket import socket
 from typing import Any, TypeAlias
 
 from twisted.internet.defer import Deferred, succeed
@@ -16,6 +15,7 @@ from comet.fanout.core import FIRST_BYTES, FIRST_MESSAGES, READ_BYTES, READ_MESS
 from comet.fanout.delivery import Delivery
 from comet.fanout.groups import Group
 from comet.fanout.states import TRANSITIONS, Input, State, step
+from comet.interfaces.sockets import DirectSocket
 from comet.logging.clientlog import ClientLogger
 from comet.model.clients import ANONYMOUS, Client
 from comet.model.cursors import Cursor
@@ -115,7 +115,7 @@ class Reader:
         raise NotImplementedError
 
     @property
-    def direct(self) -> socket | None:
+    def direct(self) -> DirectSocket | None:
         """
         See L{Member.direct<comet.fanout.delivery.Member.direct>}.
         """

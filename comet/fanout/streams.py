@@ -5,7 +5,6 @@ Readers that are written bytes for as long as their clients stay.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from socket import socket
 from typing import Any, Final, TypeAlias, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -20,6 +19,7 @@ from comet.fanout.states import Input, State
 from comet.fanout.unsent import sharedRest
 from comet.framing import Shape
 from comet.interfaces.sinks import IDirectSink, ISink, ISinkOwner
+from comet.interfaces.sockets import DirectSocket
 from comet.metrics.tally import Tally
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
@@ -134,7 +134,7 @@ class StreamReader(Reader):
 
     # Slots of the class, narrower than what it inherits.
     shape: Shape
-    direct: socket | None
+    direct: DirectSocket | None
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ thread only.
   - L{statebus}: the promise of a bus that keeps values by their keys
   - L{busmaker}: what makes the buses that C{--bus} names
   - L{sinks}: what takes the bytes for one client
+  - L{sockets} B{P}: what is asked of a client's socket
   - L{receiver}: how an application reads
   - L{access}: what decides what a client may do
   - L{hooks}: what has a say in what a client does

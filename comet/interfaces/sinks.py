@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from zope.interface import Attribute, Interface
 
 if TYPE_CHECKING:
-    from socket import socket
+    from comet.interfaces.sockets import DirectSocket
 
 
 class ISink(Interface):
@@ -62,7 +62,7 @@ class IDirectSink(ISink):
     may send to the socket directly.
     """
 
-    direct: socket | None = Attribute(
+    direct: DirectSocket | None = Attribute(
         """
         The non-blocking socket, or L{None} if the bytes that are sent have to
         be counted for this client alone.

@@ -5,10 +5,10 @@ turn.
 
 from __future__ import annotations
 
-from socket import socket
 from typing import Final
 
 from comet.http.pace import UNSENT_TIMEOUT
+from comet.interfaces.sockets import ClientSocket
 from comet.lean.httpedge import HTTPEdge
 from comet.lean.timed import TimedConnection
 from comet.transports.detach import MAX_HELD_INPUT
@@ -29,7 +29,7 @@ class BufferedConnection(TimedConnection):
 
     __slots__ = ("_isAnswering", "_isWaiting", "_mayRead", "buffer")
 
-    def __init__(self, edge: HTTPEdge, socket: socket, fd: int) -> None:
+    def __init__(self, edge: HTTPEdge, socket: ClientSocket, fd: int) -> None:
         super().__init__(edge, socket, fd)
         self.buffer = b""
         # Whether requests are begun just now: what answers one of them at once does

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from select import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT
-from socket import SHUT_RDWR, SO_LINGER, SOL_SOCKET, socket
+from socket import SHUT_RDWR, SO_LINGER, SOL_SOCKET
 from struct import pack
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from twisted.internet.interfaces import ITransport
 from zope.interface import implementer
 
 from comet.fanout.unsent import sharedRest
+from comet.interfaces.sockets import ClientSocket
 from comet.lean.edge import READING, Edge
 
 # How many bytes are read at once.
@@ -57,7 +58,7 @@ class Connection:
 
     edge: Edge
 
-    def __init__(self, edge: Edge, socket: socket, fd: int) -> None:
+    def __init__(self, edge: Edge, socket: ClientSocket, fd: int) -> None:
         self.edge = edge
         self.socket = socket
         self.fd = fd

@@ -5,7 +5,7 @@ A connection of HTTP/1.1 on the lean edge: one request after the other.
 from __future__ import annotations
 
 import math
-from socket import SHUT_WR, socket
+from socket import SHUT_WR
 from typing import Final
 
 from comet.errors import CometError
@@ -13,6 +13,7 @@ from comet.fanout.polls import HALF_CLOSED
 from comet.http.pace import UNSENT_TIMEOUT, extended
 from comet.http.request import isBrokenHead
 from comet.http.responses import Response, problem
+from comet.interfaces.sockets import ClientSocket
 from comet.lean.buffered import MOST_READ
 from comet.lean.connection import READ_SIZE
 from comet.lean.httpedge import HTTPEdge
@@ -52,7 +53,7 @@ class HTTPConnection(IdentifyingConnection):
 
     __slots__ = ("_isHeadBegun", "_upload", "isNew", "readSize")
 
-    def __init__(self, edge: HTTPEdge, socket: socket, fd: int) -> None:
+    def __init__(self, edge: HTTPEdge, socket: ClientSocket, fd: int) -> None:
         super().__init__(edge, socket, fd)
         self.readSize = READ_SIZE
         # The body that is waited for.
@@ -360,7 +361,7 @@ class HTTPConnection(IdentifyingConnection):
         self.edge.factory.headDue = self.due if self._isHeadBegun else math.inf
         self.edge.handOver(self, data)
 
-    def release(self, size: int) -> tuple[socket, int, bytes]:
+    def release(self, size: int) -> tuple[ClientSocket, int, bytes]:
         """
         See L{RequestConnection.release
         <comet.lean.plans.RequestConnection.release>}.

@@ -5,10 +5,10 @@ An HTTP connection that finds out who sends its requests, and whether they may r
 from __future__ import annotations
 
 import math
-from socket import socket
 
 from comet.errors import CometError, Unauthorized
 from comet.hooks.subscribehook import ReadLookup
+from comet.interfaces.sockets import ClientSocket
 from comet.lean.httpedge import HTTPEdge
 from comet.lean.plans import ParsedRequest
 from comet.lean.responding import RespondingConnection
@@ -26,7 +26,7 @@ class IdentifyingConnection(RespondingConnection):
 
     __slots__ = ("_identified", "_peerAddress", "forwarded")
 
-    def __init__(self, edge: HTTPEdge, socket: socket, fd: int) -> None:
+    def __init__(self, edge: HTTPEdge, socket: ClientSocket, fd: int) -> None:
         super().__init__(edge, socket, fd)
         self.forwarded: str | None = None
         self._peerAddress: str | None = None

@@ -12,7 +12,6 @@ L{PublishPlan<comet.lean.publishing.PublishPlan>}.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from socket import socket
 from typing import Any, ClassVar, Final, NamedTuple, Protocol
 
 from comet.errors import CometError
@@ -25,6 +24,7 @@ from comet.http.request import MAX_PARAMETERS, RequestHead
 from comet.http.responses import Headers, Response
 from comet.hub.hub import Hub
 from comet.hub.requests import PublishRequest
+from comet.interfaces.sockets import ClientSocket
 from comet.lean.edge import Edge
 from comet.lean.footprint import footprint
 from comet.lean.parser import MEANT
@@ -48,8 +48,8 @@ class HeaderProfile:
     """
     The headers that say what a request asks for.
 
-    @ivar isSecure: Whether a trusted proxy has told that requests with these headers
-        came to it through TLS.
+    @ivar isSecure: Whether requests with these headers came through TLS: to the server or,
+        as a trusted proxy tells, to that.
 
     @ivar plans: The plans of requests with these headers, by request line;
         L{None} for a line that is not answered here.
@@ -217,7 +217,7 @@ class RequestConnection(DirectWaiter, Protocol):
             publishes.
         """
 
-    def release(self, size: int) -> tuple[socket, int, bytes]:
+    def release(self, size: int) -> tuple[ClientSocket, int, bytes]:
         """
         Give the socket to another connection, which the caller makes.
 

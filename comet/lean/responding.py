@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from socket import socket
 
 from comet.fanout.polls import BUS_SECONDS, PollReader
 from comet.fanout.unsent import sharedRest
@@ -15,6 +14,7 @@ from comet.http.http1 import endConnection
 from comet.http.pace import SMALL
 from comet.http.polls import respondEmpty
 from comet.http.responses import Response
+from comet.interfaces.sockets import ClientSocket, DirectSocket
 from comet.lean.answers import Answer, Answers, encodeFor, logAnswered
 from comet.lean.buffered import BufferedConnection
 from comet.lean.httpedge import HTTPEdge
@@ -45,13 +45,13 @@ class RespondingConnection(BufferedConnection):
     # The next request waits until the socket has taken the response.
     isBehind = False
 
-    direct: socket | None
+    direct: DirectSocket | None
 
     _log = ClientLogger()
 
     __slots__ = ("_answers", "direct", "plan", "tags")
 
-    def __init__(self, edge: HTTPEdge, socket: socket, fd: int) -> None:
+    def __init__(self, edge: HTTPEdge, socket: ClientSocket, fd: int) -> None:
         super().__init__(edge, socket, fd)
         self.direct = None
         self.plan: Plan | None = None

@@ -6,7 +6,6 @@ sink.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from socket import socket
 from typing import Generic, TypeVar
 
 from zope.interface import implementer
@@ -18,6 +17,7 @@ from comet.http.http1 import streamTemplate
 from comet.http.responses import ENDLESS
 from comet.hub.hub import Hub
 from comet.interfaces.sinks import IDirectSink, ISinkOwner
+from comet.interfaces.sockets import ClientSocket
 from comet.lean.connection import Connection
 from comet.lean.edge import Edge
 from comet.lean.plans import NOTHING_TAKEN, Asked, ParsedRequest, ReadPlan, RequestConnection
@@ -43,7 +43,7 @@ class StreamConnection(Connection):
     __slots__ = ("_owner", "direct", "traffic")
 
     def __init__(
-        self, edge: Edge, socket: socket, fd: int, traffic: Traffic, isShared: bool = True
+        self, edge: Edge, socket: ClientSocket, fd: int, traffic: Traffic, isShared: bool = True
     ) -> None:
         """
         @param isShared: True if all readers of the same shape have these

@@ -5,7 +5,6 @@ its client says more than one line that subscribes.
 
 from __future__ import annotations
 
-from socket import socket
 from typing import Any, Final
 
 from comet.errors import CometError
@@ -15,6 +14,7 @@ from comet.framing.commands import CommandError, Id, Subscribe, readCommand
 from comet.framing.envelope import encodeClose
 from comet.framing.tcp import LineDecoder, LineShape, Overlong
 from comet.hub.hub import Hub
+from comet.interfaces.sockets import ClientSocket
 from comet.lean.edge import Edge
 from comet.lean.streams import TwoWayConnection
 from comet.model.clients import Client
@@ -141,7 +141,7 @@ class TCPConnection(TwoWayConnection[CometProtocol]):
 
     __slots__ = ("_client", "_reader", "isNew")
 
-    def __init__(self, edge: TCPEdge, socket: socket, fd: int) -> None:
+    def __init__(self, edge: TCPEdge, socket: ClientSocket, fd: int) -> None:
         super().__init__(edge, socket, fd, edge.hub.metrics.of("tcp"))
         self.isNew = True
         self._client: Client | None = None

@@ -6,12 +6,12 @@ response.
 from __future__ import annotations
 
 import math
-from socket import socket
 from typing import Final
 
 from comet.fanout.polls import PollReader
 from comet.fanout.states import State
 from comet.http.pace import UNSENT_TIMEOUT, extended
+from comet.interfaces.sockets import ClientSocket
 from comet.lean.connection import Connection
 from comet.lean.httpedge import HTTPEdge
 from comet.reactor.timers import NOT_SET
@@ -39,7 +39,7 @@ class TimedConnection(Connection):
 
     __slots__ = ("_isRefused", "_unread", "due", "reader", "timerSlot")
 
-    def __init__(self, edge: HTTPEdge, socket: socket, fd: int) -> None:
+    def __init__(self, edge: HTTPEdge, socket: ClientSocket, fd: int) -> None:
         super().__init__(edge, socket, fd)
         self.timerSlot = NOT_SET
         self.due = 0.0

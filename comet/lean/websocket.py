@@ -6,7 +6,6 @@ its client sends something.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from socket import socket
 
 from comet.framing.websocket import WebSocketShape
 from comet.http.deflateoffers import agree
@@ -14,6 +13,7 @@ from comet.http.handshake import ACCEPT_SIZE, acceptKey, answerHandshake
 from comet.http.parameters import warningOf
 from comet.http.request import RequestHead
 from comet.hub.hub import Hub
+from comet.interfaces.sockets import ClientSocket
 from comet.lean.edge import Edge
 from comet.lean.plans import (
     HAND_OVER,
@@ -40,7 +40,7 @@ class WebSocketConnection(TwoWayConnection[CometWebSocketProtocol]):
     def __init__(
         self,
         edge: Edge,
-        socket: socket,
+        socket: ClientSocket,
         fd: int,
         traffic: Traffic,
         isShared: bool,

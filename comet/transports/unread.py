@@ -5,16 +5,16 @@ still be with the transport, or with the system.
 
 from __future__ import annotations
 
-import socket
 from struct import unpack
 from typing import Any
 
 from twisted.protocols.policies import ProtocolWrapper
 
+from comet.interfaces.sockets import ClientSocket
 from comet.transports.vanished import socketOf
 
 
-def unreadIn(connection: socket.socket) -> int:
+def unreadIn(connection: ClientSocket) -> int:
     """
     Return how many bytes the system keeps for a client, until the client's system
     has acknowledged them; 0 if the system does not tell, or the connection is

@@ -16,6 +16,7 @@ from typing import Any, Final
 from twisted.protocols.policies import ProtocolWrapper
 
 from comet.http.pace import LEAST_RATE
+from comet.interfaces.sockets import ClientSocket
 
 # For how many seconds a client's system may leave data unacknowledged, before the
 # connection is cut.
@@ -72,7 +73,7 @@ def watchForVanishing(connection: socket.socket) -> None:
                 connection.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
-def waitForProgram(connection: socket.socket, isStalled: bool) -> None:
+def waitForProgram(connection: ClientSocket, isStalled: bool) -> None:
     """
     Give a client more time whose system is there and whose program does not read.
     Linux counts the time of a full receive buffer like that of unacknowledged data.
@@ -86,7 +87,7 @@ def waitForProgram(connection: socket.socket, isStalled: bool) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, _USER_TIMEOUT, int(seconds * 1000))
 
 
-def waitForReader(connection: socket.socket, size: int) -> None:
+def waitForReader(connection: ClientSocket, size: int) -> None:
     """
     Give a client more time that has to read a large response.  Linux may count all
     the time since the receive buffer was full first, though the client reads.
@@ -100,7 +101,7 @@ def waitForReader(connection: socket.socket, size: int) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, _USER_TIMEOUT, int(seconds * 1000))
 
 
-def _isThere(connection: socket.socket) -> bool:
+def _isThere(connection: ClientSocket) -> bool:
     """
     Tell whether a client's system has acknowledged all that it was sent.
     """

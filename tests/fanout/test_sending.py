@@ -12,6 +12,7 @@ from zope.interface import implementer
 
 from comet.fanout.sending import sendAll
 from comet.interfaces.sinks import IDirectSink
+from comet.interfaces.sockets import DirectSocket
 from tests.fanout.case import HubTestCase, Stream
 from tests.fanout.doubles import LineShape, MemorySink
 
@@ -88,6 +89,62 @@ class SendAllTests(SynchronousTestCase):
         self.assertTrue(0 < sent < len(large))
         far.setblocking(False)
         self.assertEqual(len(far.recv(len(large))) > 0, True)
+
+    def test_otherSockets(self) -> None:
+        """
+        Sockets that are not the system's are called, wherever they stand; a full one of
+        either kind is reported.
+        """
+        taken: list[bytes] = []
+
+        class Other:
+            """
+            A socket that takes everything.
+            """
+
+            def send(self, data: bytes | memoryview, /) -> int:
+                """
+                Take it.
+                """
+                taken.append(bytes(data))
+                return len(data)
+
+        class Full:
+            """
+            A socket that takes nothing.
+            """
+
+            def send(self, data: bytes | memoryview, /) -> int:
+                """
+                Refuse it.
+                """
+                raise BlockingIOError
+
+        near, far = self.pair()
+        last, lastFar = self.pair()
+        sockets: list[DirectSocket] = [near, Other(), Full(), self.full(), Other(), last]
+        self.assertEqual(sendAll(sockets, DATA), [(2, 0), (3, 0)])
+        self.assertEqual(taken, [DATA, DATA])
+        self.assertEqual((far.recv(1000), lastFar.recv(1000)), (DATA, DATA))
+
+    def test_brokenSocket(self) -> None:
+        """
+        What is wrong with a socket of another kind is not taken for a socket that is full.
+        """
+
+        class Broken:
+            """
+            A socket with a mistake.
+            """
+
+            def send(self, data: bytes | memoryview, /) -> int:
+                """
+                Make it.
+                """
+                raise TypeError("broken")
+
+        with self.assertRaises(TypeError):
+            sendAll([Broken()], DATA)
 
     def test_manyFullSockets(self) -> None:
         """

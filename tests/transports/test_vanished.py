@@ -197,7 +197,7 @@ class EdgeTests(VanishedTestCase, LeanTestCase):
     The connections of both edges.
     """
 
-    def accepted(self) -> list[socket.socket]:
+    def accepted(self) -> list[Any]:
         """
         Return the sockets of the connections of both edges.
         """
