@@ -6,7 +6,6 @@ The server that C{twistd comet} starts.
   - L{notifying}: what systemd is told
   - L{proxied}: endpoints behind the PROXY protocol
   - L{certificates}: TLS contexts that are made again when their files change
-  - L{sharedtls}: TLS whose handshakes share the time of a turn
   - L{listening}: endpoints and ports: opened together, held, shared with workers
   - L{statistics}: the server's own figures, published to C{$stats}
   - L{lateness}: how late the reactor is

@@ -11,13 +11,18 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any, Final
+from collections.abc import Sequence
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.endpoints import quoteStringArgument, serverFromString
 from twisted.internet.interfaces import IOpenSSLContextFactory
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from zope.interface import implementer
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
 
 _COLON: Final = re.compile(r"(?<!\\):")
 _CERTIFICATE: Final = re.compile(
@@ -94,6 +99,9 @@ class RenewedContext:
         self._description = ":".join([kind, *quoted])
         self._stamp = self._look()
         self._context = self._make()
+        self._isOrdinary = "sslmethod" not in arguments
+        self._server: SSLContext | None = None
+        self._serverIsOf: Any = None
 
     def getContext(self) -> Any:
         """
@@ -107,14 +115,66 @@ class RenewedContext:
             except Exception as error:
                 # Half of the files may be new already.  The old context is in
                 # memory, and serves until they can be read.
-                self._log.error(
-                    "the new certificate of {files} cannot be used, so the old one is: {error!r}",
-                    files=", ".join(self._files.values()),
-                    error=error,
-                )
+                self._logUnusable(error)
             else:
                 self._log.info("{path} was read again", path=self._certificate)
         return self._context
+
+    def _logUnusable(self, error: Exception) -> None:
+        self._log.error(
+            "the new certificate of {files} cannot be used, so the old one is: {error!r}",
+            files=", ".join(self._files.values()),
+            error=error,
+        )
+
+    @property
+    def hasServerContext(self) -> bool:
+        """
+        See L{ServerContexts.hasServerContext
+        <comet.transports.sharedtls.ServerContexts.hasServerContext>}: a method of Twisted's
+        may be anything.
+        """
+        return self._isOrdinary
+
+    def getServerContext(self, protocols: Sequence[str]) -> SSLContext:
+        """
+        See L{ServerContexts.getServerContext
+        <comet.transports.sharedtls.ServerContexts.getServerContext>}.
+        """
+        context = self.getContext()
+        if self._server is None or self._serverIsOf is not context:
+            try:
+                self._server = self._makeServer(protocols)
+            except Exception as error:
+                if self._server is None:
+                    raise
+                self._logUnusable(error)
+            self._serverIsOf = context
+        return self._server
+
+    def _makeServer(self, protocols: Sequence[str]) -> SSLContext:
+        """
+        Make a context of the standard library's of the files as they are now.
+        """
+        # A server without TLS should not have to load it.
+        from ssl import OP_NO_RENEGOTIATION, PROTOCOL_TLS_SERVER, SSLContext, TLSVersion
+
+        context = SSLContext(PROTOCOL_TLS_SERVER)
+        context.minimum_version = TLSVersion.TLSv1_2
+        context.options |= OP_NO_RENEGOTIATION
+        files = self._files
+        with TemporaryDirectory() as directory:
+            certificate = self._certificate
+            if "extraCertChain" in files:
+                certificate = os.path.join(directory, "chain.pem")
+                _joinChain(self._certificate, files["extraCertChain"], certificate)
+            # Without a password it would ask at the terminal.
+            context.load_cert_chain(certificate, files["privateKey"], password=str)
+        if "dhParameters" in files:
+            context.load_dh_params(files["dhParameters"])
+        if protocols:
+            context.set_alpn_protocols(list(protocols))
+        return context
 
     @property
     def _certificate(self) -> str:
@@ -163,6 +223,14 @@ def _chainOf(path: str) -> list[Any]:
     with open(path, "rb") as file:
         found = _CERTIFICATE.findall(file.read())
     return [Certificate.loadPEM(each).original for each in found[1:]]
+
+
+def _joinChain(certificate: str, others: str, path: str) -> None:
+    """
+    Write the first certificate of a file, and all of another one, to a third.
+    """
+    with open(certificate, "rb") as first, open(others, "rb") as rest, open(path, "wb") as chain:
+        chain.write(_CERTIFICATE.findall(first.read())[0] + b"\n" + rest.read())
 
 
 def _stampOf(path: str) -> tuple[int, int] | None:

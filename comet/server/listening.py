@@ -244,7 +244,7 @@ class _Queueing:
         """
         See L{IReactorSSL<twisted.internet.interfaces.IReactorSSL>}.
         """
-        from comet.server.sharedtls import encrypted
+        from comet.transports.sharedtls import encrypted
 
         secure = encrypted(contextFactory, factory)
         return self.listenTCP(port, secure, backlog=backlog, **kwargs)
@@ -367,7 +367,7 @@ class _Inheriting:
         """
         See L{IReactorSSL<twisted.internet.interfaces.IReactorSSL>}.
         """
-        from comet.server.sharedtls import encrypted
+        from comet.transports.sharedtls import encrypted
 
         return self.adopt(encrypted(contextFactory, factory))
 

@@ -9,6 +9,7 @@ client may have them.
   - L{vanished}: have the system find out that a client has vanished
   - L{unread}: how much of a response a client has not taken
   - L{sinks}: straight to the socket, or through a transport, with backpressure
+  - L{sharedtls}: TLS whose handshakes share the time of a turn
   - L{connected}: the connections of a factory, to be cut in the end
   - L{detach}: take a connection from under Twisted's HTTP
   - L{throttle}: how much input of one client is taken in one turn

@@ -4,10 +4,18 @@ Tests of L{comet.server.certificates}, with handshakes in memory.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import ssl
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from cryptography.x509 import load_pem_x509_certificate
 from OpenSSL import SSL
 from twisted.internet.protocol import Factory
@@ -15,10 +23,33 @@ from twisted.internet.testing import MemoryReactor
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.server import sharedtls
 from comet.server.certificates import RenewedContext
 from comet.server.listening import makeEndpoint
+from comet.transports import sharedtls
 from tests.edge.tls import makeCertificate
+
+
+def presentedBy(context: ssl.SSLContext) -> list[int]:
+    """
+    Make a handshake with a context of the standard library's.
+
+    @return: The serial numbers of the certificates that the server sends.
+    """
+    come, going = ssl.MemoryBIO(), ssl.MemoryBIO()
+    server = context.wrap_bio(come, going, server_side=True)
+    client = SSL.Connection(SSL.Context(SSL.TLS_CLIENT_METHOD), None)
+    client.set_connect_state()
+    for _ in range(4):
+        with contextlib.suppress(SSL.WantReadError):
+            client.do_handshake()
+        with contextlib.suppress(SSL.WantReadError):
+            come.write(client.bio_read(1 << 20))
+        with contextlib.suppress(ssl.SSLWantReadError):
+            server.do_handshake()
+        if going.pending:
+            client.bio_write(going.read())
+    chain = client.get_peer_cert_chain(as_cryptography=True)
+    return [each.serial_number for each in chain or ()]
 
 
 def presented(contextFactory: Any) -> list[int]:
@@ -106,6 +137,24 @@ class ChainTests(CertificateCase):
         description = f"ssl:443:privateKey={self.key}:certKey={self.chain}:extraCertChain={quoted}"
         self.assertEqual(presented(RenewedContext(description)), self.serials[:2])
 
+    def test_bothContexts(self) -> None:
+        """
+        A context of the standard library's sends the same, however the endpoint names it.
+        """
+        extra = self.folder / "extra.pem"
+        extra.write_bytes(self.certificates[1])
+        both = self.folder / "both.pem"
+        both.write_bytes(self.keys[0] + self.certificates[0])
+        for description, count in (
+            (f"ssl:443:{self.key}:{self.chain}", 1),
+            (f"ssl:443:privateKey={self.key}:certKey={self.chain}:extraCertChain={extra}", 2),
+            (f"ssl:443:privateKey={both}", 1),
+        ):
+            made = RenewedContext(description)
+            self.assertTrue(made.hasServerContext)
+            self.assertEqual(presentedBy(made.getServerContext(["h2"])), self.serials[:count])
+            self.assertEqual(presented(made), self.serials[:count])
+
     def test_endpointServesIt(self) -> None:
         """
         An C{ssl:} endpoint serves with such a context.
@@ -165,6 +214,41 @@ class RenewalTests(CertificateCase):
             self.put(self.chain, self.certificates[1])
             self.assertEqual(presented(self.context), self.serials[1:2])
         self.assertIn("was read again", logs[-1]["log_format"])
+
+    def test_serverContext(self) -> None:
+        """
+        A context of the standard library's is made again, too; one that cannot be used
+        leaves the old one in service.
+        """
+        before = self.context.getServerContext(())
+        self.assertIs(self.context.getServerContext(()), before)
+        with capturedLogs() as logs:
+            self.put(self.key, self.keys[1])
+            self.assertIs(self.context.getServerContext(()), before)
+            self.assertEqual(len(logs), 1)
+            self.put(self.chain, self.certificates[1])
+            self.assertEqual(presentedBy(self.context.getServerContext(())), self.serials[1:2])
+
+            def broken(protocols: object) -> Any:
+                raise ssl.SSLError("no such thing")
+
+            self.patch(self.context, "_makeServer", broken)
+            now = self.context.getServerContext(())
+            self.put(self.key, self.keys[2])
+            self.put(self.chain, self.certificates[2])
+            for _ in range(2):
+                self.assertIs(self.context.getServerContext(()), now)
+        self.assertIn("cannot be used", logs[-1]["log_format"])
+
+    def test_encryptedKey(self) -> None:
+        """
+        A key with a password is refused, and nobody is asked for it.
+        """
+        key = load_pem_private_key(self.keys[0], None)
+        secret = BestAvailableEncryption(b"secret")
+        self.put(self.key, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, secret))
+        with self.assertRaises(ssl.SSLError):
+            self.context._makeServer(())
 
     def test_workingDirectoryMayChange(self) -> None:
         """

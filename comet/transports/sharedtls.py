@@ -5,7 +5,8 @@ time of a turn.  What a tick has joined is encrypted as one record, and sent at 
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 from OpenSSL.SSL import WantReadError
 from twisted.internet.protocol import connectionDone
@@ -19,11 +20,34 @@ from comet.reactor.turns import Turns
 from comet.transports.connected import connectionFailed
 from comet.transports.sinks import IPromptTransport
 
+if TYPE_CHECKING:
+    from ssl import SSLContext
+
 # How much is taken at once of what is encrypted: two records.
 _RECORDS: Final = 2**15
 
 # The protocol that this version of Twisted has for it.
 _TLSProtocol: Any = TLSMemoryBIOFactory.protocol
+
+
+@runtime_checkable
+class ServerContexts(Protocol):
+    """
+    A context factory that makes contexts of the standard library's TLS, too.
+    """
+
+    @property
+    def hasServerContext(self) -> bool:
+        """
+        Whether it can.
+        """
+
+    def getServerContext(self, protocols: Sequence[str]) -> SSLContext:
+        """
+        Return the context for the next connection.
+
+        @param protocols: What ALPN may negotiate, best first: always the same.
+        """
 
 
 @implementer(IPromptTransport)
@@ -143,13 +167,24 @@ class SharedTLSFactory(TLSMemoryBIOFactory):
     Speaks TLS in front of a factory.
 
     @ivar turns: The shares of time.
+
+    @ivar serverContexts: Makes contexts of the standard library's TLS for the lean edge;
+        L{None} if the endpoint has none, and Twisted's edge has to serve it.
     """
 
     protocol = SharedTLSProtocol
 
-    def __init__(self, contextFactory: Any, wrappedFactory: Any, turns: Turns) -> None:
-        super().__init__(contextFactory, False, wrappedFactory)
+    def __init__(
+        self, contextFactory: Any, wrappedFactory: Any, turns: Turns, clock: Any = None
+    ) -> None:
+        """
+        @param clock: Tells when a turn ends, for what is written in several parts; by
+            default the reactor.
+        """
+        super().__init__(contextFactory, False, wrappedFactory, clock)
         self.turns = turns
+        made = isinstance(contextFactory, ServerContexts) and contextFactory.hasServerContext
+        self.serverContexts: ServerContexts | None = contextFactory if made else None
 
 
 def encrypted(contextFactory: Any, factory: Any) -> Any:

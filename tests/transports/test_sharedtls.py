@@ -1,9 +1,10 @@
 """
-Tests of L{comet.server.sharedtls}: TLS waits for a turn once the time of one is spent.
+Tests of L{comet.transports.sharedtls}: TLS waits for a turn once the time of one is spent.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.reactor.turns import TURN, Turns
-from comet.server.sharedtls import SharedTLSFactory, encrypted
+from comet.transports.sharedtls import SharedTLSFactory, encrypted
 from comet.transports.sinks import PromptSink, makeSink
 from tests.edge.tls import makeCertificate
 from tests.fanout.doubles import TurnClock
@@ -104,6 +105,23 @@ class TLSClient:
         except ssl.SSLWantReadError:
             pass
         return heard
+
+    def end(self) -> bytes:
+        """
+        End the client's side; return what is to be sent.
+        """
+        with contextlib.suppress(ssl.SSLWantReadError):
+            self._tls.unwrap()
+        return self._out.read()
+
+    def hasEnded(self) -> bool:
+        """
+        Whether the server has said that it ends, behind all that was read.
+        """
+        try:
+            return not self._tls.read(1)
+        except ssl.SSLWantReadError:
+            return False
 
     def hear(self, data: bytes) -> None:
         """
