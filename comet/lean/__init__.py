@@ -1,5 +1,5 @@
 """
-The lean edge: plain TCP for many clients at little cost, on Linux.
+The lean edge: TCP for many clients at little cost, on Linux.
 
 All clients of a port are in an C{epoll} of their own, behind one descriptor of
 the reactor's; or in that of a reactor of comet's own.  The requests that come most
@@ -30,6 +30,10 @@ with all input that is not answered, so that its client sees no difference.
   - L{identifying}: who sends a request, and whether it may be read
   - L{http}: a connection of HTTP/1.1, which is all of these: requests and bodies
   - L{tcp}: raw TCP
+  - L{tlssocket}: a socket that encrypts
+  - L{handshakes}: connections over TLS, until the handshake is done
+  - L{tlshandover}: connections over TLS that are given to Twisted's edge
+  - L{secureedges}: ports over TLS
   - L{port}: the port: accepting, and handling events
   - L{reactor}: a reactor that makes such ports
 """

@@ -133,6 +133,7 @@ class RequestCache:
         hub: Hub,
         makePlan: Callable[[bytes, HeaderProfile], Plan | None],
         proxies: Proxies | None = None,
+        isSecure: bool = False,
     ) -> None:
         """
         @param makePlan: Makes the plan of a request line and its headers.  It
@@ -141,8 +142,11 @@ class RequestCache:
 
         @param proxies: Reads what proxies tell, if all requests come from trusted
             ones.
+
+        @param isSecure: Whether the requests come through TLS that ends here.
         """
         self.proxies = proxies
+        self._isSecure = isSecure
         self._hub = hub
         self._makePlan = makePlan
         self._epoch = ""
@@ -278,12 +282,13 @@ class RequestCache:
         if self._bytes > _PLANS_BYTES:
             self.clear()
         isShort = len(block) <= MAX_BLOCK
-        address, isSecure = NOTHING if self.proxies is None else _told(self.proxies, fields)
+        address, told = NOTHING if self.proxies is None else _told(self.proxies, fields)
+        isSecure = self._isSecure if told is None else told
         values = meantValues(fields)
         known = (*values, b"") if isSecure else values
         profile = self._profiles.get(known)
         if profile is None:
-            profile = HeaderProfile(values, isShort, bool(isSecure))
+            profile = HeaderProfile(values, isShort, isSecure)
             if isShort:
                 self._profiles[known] = profile
                 self._bytes += footprint((known, profile))

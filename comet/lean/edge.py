@@ -9,13 +9,14 @@ import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from select import EPOLLIN, EPOLLRDHUP, epoll
-from socket import socket
 from types import TracebackType
 from typing import Any, Final, Protocol
 
 from twisted.internet.address import IPv4Address, IPv6Address
 
+from comet.http.pace import HEAD_TIME
 from comet.hub.hub import Hub
+from comet.interfaces.sockets import ClientSocket
 from comet.lean.epollreactor import LeanEPollReactor
 from comet.lean.hangups import Hangups
 from comet.limits.capacity import SOME
@@ -39,17 +40,20 @@ class EdgeConnection(Protocol):
     """
     What the edge needs of a connection.
 
-    @ivar socket: The socket, which does not block.
-
     @ivar fd: The descriptor of the socket; -1 once the connection is closed or
         given away.
 
     @ivar isNew: Whether nothing has come yet: others are served first.
     """
 
-    socket: socket
     fd: int
     isNew: bool
+
+    @property
+    def socket(self) -> ClientSocket:
+        """
+        The socket, which does not block.
+        """
 
     @property
     def wanted(self) -> int:
@@ -116,7 +120,11 @@ class Edge:
     @ivar spare: Keeps a descriptor free for a connection that is handed over.
 
     @ivar connections: The connections, by descriptor.
+
+    @cvar handshakeTime: Seconds in which a handshake of TLS has to be done.
     """
+
+    handshakeTime: float = HEAD_TIME
 
     _log = ClientLogger()
 
@@ -192,7 +200,7 @@ class Edge:
         self._log.failure("The connection of {peer} failed and is closed", peer=peer)
         self._close(connection)
 
-    def beginFailed(self, client: socket) -> None:
+    def beginFailed(self, client: ClientSocket) -> None:
         """
         Close an accepted socket: making its connection raised the exception
         being handled.
@@ -216,7 +224,7 @@ class Edge:
         except Exception:
             self._log.failure("Closing the connection of {peer} failed", peer=peer)
 
-    def peerOf(self, client: socket) -> IPv4Address | IPv6Address | None:
+    def peerOf(self, client: ClientSocket) -> IPv4Address | IPv6Address | None:
         """
         Look up the address of a client, for the log.
 
@@ -238,23 +246,46 @@ class Edge:
         # Twisted duplicates the descriptor, for which the system may have no room.
         with self.spare:
             try:
-                transport = self.reactor.adoptStreamConnection(
-                    sock.fileno(), self._family, self.factory
-                )
+                transport = self._adopt(sock)
             except OSError:
                 # The client has left.
                 return
-            finally:
-                sock.close()
         if transport is not None and data:
             try:
-                transport.protocol.dataReceived(data)
+                self._deliver(transport, data)
             except Exception:
                 self._log.failure(
                     "The connection of {peer} failed as it was handed over",
                     peer=transport.getPeer(),
                 )
                 transport.abortConnection()
+
+    def _adopt(self, sock: Any) -> Any:
+        """
+        Make a connection of Twisted's of a socket, and close the socket: the connection
+        has another descriptor.
+
+        @return: Its transport; L{None} if it is closed at once.
+
+        @raise OSError: If the client has left.
+        """
+        try:
+            return self.reactor.adoptStreamConnection(sock.fileno(), self._family, self.factory)
+        finally:
+            sock.close()
+
+    def _deliver(self, transport: Any, data: bytes) -> None:
+        """
+        Give the protocol of a connection of Twisted's its first input.
+        """
+        transport.protocol.dataReceived(data)
+
+    def isElsewhere(self, protocol: str | None) -> bool:
+        """
+        Tell whether connections of a protocol that TLS has negotiated are handed over at
+        once.
+        """
+        return False
 
     def closeAll(self) -> None:
         """
@@ -274,7 +305,7 @@ class Edge:
             self._close(connection)
         return bool(idle)
 
-    def refuse(self, client: socket) -> None:
+    def refuse(self, client: ClientSocket) -> None:
         """
         Tell an accepted client that there is no room for it, and close the socket.
         """

@@ -4,8 +4,10 @@ What the HTTP connections of a lean port share.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+from comet.http.forwarded import Proxies
 from comet.http.http1 import completeTemplate, endConnection
 from comet.http.pace import BODY_TIME, HEAD_TIME
 from comet.http.responses import problem
@@ -26,15 +28,19 @@ class HTTPEdge(Edge):
     @ivar headTime: Seconds in which a head has to be whole.
 
     @ivar bodyTime: Seconds that a body may be late: see L{comet.http.pace}.
+
+    @cvar isSecure: Whether the requests come through TLS.
     """
+
+    isSecure = False
 
     def __init__(self, reactor: Any, routes: Routes, factory: Any, family: int) -> None:
         super().__init__(reactor, routes.hub, factory, family)
-        self.requests: RequestCache | _NoRequests = RequestCache(routes.hub, routes.makePlan)
         self._makePlan = routes.makePlan
+        self.requests: RequestCache | _NoRequests = self._makeCache(None)
         self._proxied: RequestCache | None = None
         self.idleTimeout: float = factory.timeOut
-        self.headTime = min(HEAD_TIME, self.idleTimeout)
+        self.headTime = self.handshakeTime = min(HEAD_TIME, self.idleTimeout)
         self.bodyTime = min(BODY_TIME, self.idleTimeout)
 
     def requestsOf(self, peerAddress: str) -> RequestCache | _NoRequests:
@@ -49,8 +55,11 @@ class HTTPEdge(Edge):
         if not isProxied or isinstance(self.requests, _NoRequests):
             return self.requests
         if proxied is None or proxied.proxies is not proxies:
-            self._proxied = proxied = RequestCache(self.hub, self._makePlan, proxies)
+            self._proxied = proxied = self._makeCache(proxies)
         return proxied
+
+    def _makeCache(self, proxies: Proxies | None) -> RequestCache:
+        return RequestCache(self.hub, self._makePlan, proxies, self.isSecure)
 
     def refusal(self) -> bytes:
         """
@@ -71,6 +80,7 @@ class HTTPEdge(Edge):
             super().handOver(connection, data)
         finally:
             self.factory.isAdopting = False
+            self.factory.headDue = math.inf
             self.factory.identified = None
 
     def drain(self) -> None:

@@ -34,8 +34,8 @@ def canBeLean(reactor: Any) -> bool:
 
 class LeanReactor:
     """
-    Another reactor, except that comet's own factories listen on plain TCP with
-    the lean edge.
+    Another reactor, except that comet's own factories listen on TCP with the lean edge,
+    plain or over TLS.
     """
 
     def __init__(self, reactor: Any) -> None:
@@ -68,6 +68,11 @@ class LeanReactor:
         # A subclass of a port, a site or a factory may do more than is done here.
         if type(port) is not Port:
             return port
+        if getattr(factory, "serverContexts", None) is not None:
+            # It needs packages that may not be installed.
+            from comet.lean.secureedges import securePort
+
+            return securePort(self._reactor, port, factory) or port
         family = port.socket.family
         if type(factory) is CometSite:
             routes = findRoutes(factory)

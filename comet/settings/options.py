@@ -369,8 +369,8 @@ OPTIONS: Final = (
         "edge",
         "lean",
         oneOf("lean", "twisted"),
-        "How plain TCP is served: lean, in an epoll of its own, on Linux; or by Twisted, as "
-        "everything else is. Default: lean",
+        "How TCP is served, plain or over TLS: lean, in an epoll of its own, on Linux; or by "
+        "Twisted, as everything else is. Default: lean",
     ),
     Option(
         "log-format",
