@@ -454,6 +454,13 @@ class Fanout:
         """
         return self._reads.isAsking
 
+    def afterReading(self, call: Callable[[], None]) -> None:
+        """
+        See L{ReadQueue.afterAnswers<comet.fanout.readqueue.ReadQueue.afterAnswers>}.  The bus
+        must be L{isReading}.
+        """
+        self._reads.afterAnswers(call)
+
     def _sharedBy(
         self, key: Hashable, asker: object, names: Iterable[str], isGone: IsGone
     ) -> Callable[[], None] | None:

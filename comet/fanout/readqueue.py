@@ -194,6 +194,9 @@ class ReadQueue:
         self._waiting: dict[Hashable, _Question] = {}
         # What has a timer.
         self._counted: dict[_Asked, None] = {}
+        # What is called when these are answered.
+        self._awaited: set[_Asked] = set()
+        self._afterAnswers: Callable[[], None] | None = None
 
     def __len__(self) -> int:
         """
@@ -207,6 +210,28 @@ class ReadQueue:
         Whether the bus was asked about channels and has not answered.
         """
         return self._narrow.asked > 0
+
+    def afterAnswers(self, call: Callable[[], None]) -> None:
+        """
+        Call a function once the bus has answered, or is late with, all that it was asked
+        about channels until now.  There must be some, and no call that still waits for this.
+        """
+        self._awaited = {each for each in self._counted if each.line is self._narrow}
+        self._afterAnswers = call
+
+    def _isOver(self, counted: _Asked) -> _Line | None:
+        """
+        A question takes no room any more.
+
+        @return: The line that has more of it now.
+        """
+        self._counted.pop(counted, None)
+        if counted in self._awaited:
+            self._awaited.discard(counted)
+            if not self._awaited and self._afterAnswers is not None:
+                call, self._afterAnswers = self._afterAnswers, None
+                call()
+        return counted.leave()
 
     def _lineOf(self, names: Iterable[str]) -> _Line:
         return self._wide if any(map(isPattern, names)) else self._narrow
@@ -290,20 +315,19 @@ class ReadQueue:
         for counted in self._counted:
             self._wheel.clear(counted)
         self._counted.clear()
+        self._awaited.clear()
 
     def _hangs(self, counted: _Asked) -> None:
         """
         A question is not answered for long: ask others in its place.
         """
-        self._counted.pop(counted, None)
-        line = counted.leave()
+        line = self._isOver(counted)
         if line is not None:
             self._goOn(line)
 
     def _isAnswered(self, result: Any, counted: _Asked) -> Any:
         self._wheel.clear(counted)
-        self._counted.pop(counted, None)
-        line = counted.leave()
+        line = self._isOver(counted)
         if line is not None and line.queue:
             if isinstance(result, Failure) and not self._isAvailable():
                 # Each would wait for as long, one after the other.

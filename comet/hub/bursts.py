@@ -18,7 +18,8 @@ A burst ends early
 A bus that does not answer at once is asked for little at a time: it stores in the order
 in which it is asked, so all that it has wait for each other.  The rest waits here, in
 the order of L{comet.reactor.fairqueue}: no publisher waits for all that another one has sent.
-What one of them has sent is stored in its order.
+What one of them has sent is stored in its order.  A large request waits until questions of
+readers that are under way are answered, but not for those that others ask meanwhile.
 """
 
 from __future__ import annotations
@@ -56,6 +57,10 @@ MOST_ASKED: Final = MOST_TOGETHER
 # The same while a reader waits for the bus.  A question takes a few steps, each of which
 # may wait for what the bus was asked to store before.
 MOST_WHILE_READING: Final = MOST_ASKED // 4
+
+# How often a request that costs more than that lets readers go first: a poll asks where it
+# begins, and then what there is.  Questions that come without an end do not keep it longer.
+MOST_HELD: Final = 2
 
 # What wait at most that the bus was not asked yet to store, in bytes; others are refused.
 MOST_WAITING: Final = 128 * 1024 * 1024
@@ -103,6 +108,9 @@ class Bursts:
         self._asked = 0
         self._queue: FairQueue[PublishRequest] = FairQueue()
         self._queued = 0
+        # How often the next large request has let readers go first, and whether it does now.
+        self._held = 0
+        self._isHolding = False
         self._waiting: list[Deferred[None]] = []
         fanout.beforeTick = self.store
 
@@ -161,7 +169,7 @@ class Bursts:
             return
         self._underWay += 1
         request.begun = self._fanout.seconds()
-        if self._asked and publisher is not None:
+        if publisher is not None and self._isBusy:
             self._wait([request])
         else:
             self._storeAll([request])
@@ -218,7 +226,7 @@ class Bursts:
         if not burst:
             return False
         self.added, self._messages, self._size = [], 0, 0
-        if self._asked:
+        if self._isBusy:
             self._storeAll([each for each in burst if each.publisher is None])
             self._wait([each for each in burst if each.publisher is not None])
         else:
@@ -249,6 +257,17 @@ class Bursts:
         for each in burst:
             self._storeAll([each])
 
+    @property
+    def _isBusy(self) -> bool:
+        """
+        Whether clients may have to wait for the bus: it was asked for something, or others
+        wait already.
+        """
+        if self._asked or self._queued:
+            return True
+        # A bus that stores at once is not asked to wait for its readers.
+        return not self._isInstant and self._fanout.isReading
+
     def _wait(self, requests: Sequence[PublishRequest]) -> None:
         """
         Store some requests once the bus has room for them.
@@ -272,6 +291,8 @@ class Bursts:
             asked = self._asked
             cost = 0
             while queue and not (asked and asked + queue.nextCost() > most):
+                if queue.nextCost() > MOST_WHILE_READING and self._readersFirst():
+                    break
                 if cost and cost + queue.nextCost() > most // 2:
                     break
                 asked += queue.nextCost()
@@ -281,6 +302,29 @@ class Bursts:
                 return
             self._queued -= sum([sizeOf(each.publications) for each in burst])
             self._storeAll(burst)
+
+    def _readersFirst(self) -> bool:
+        """
+        Tell whether a large request, the next that is to be stored, waits for readers: they
+        would wait for all of it at each step of a question.
+        """
+        if self._isHolding:
+            return True
+        if self._held >= MOST_HELD or not self._fanout.isReading:
+            self._held = 0
+            return False
+        self._held += 1
+        self._isHolding = True
+        # In another turn, when a reader that was answered may have asked on.
+        self._fanout.afterReading(partial(self._fanout.turns.later, self._haveRead))
+        return True
+
+    def _haveRead(self) -> None:
+        """
+        What was asked when a large request was held is answered.
+        """
+        self._isHolding = False
+        self._storeQueued()
 
     @property
     def _storesBursts(self) -> bool:

@@ -236,6 +236,27 @@ class ReadQueueTests(SynchronousTestCase):
         self.answer(*map(str, range(MOST_ASKED)), "16")
         self.assertEqual(len(self.wheel), 0)
 
+    def test_afterAnswers(self) -> None:
+        """
+        A call comes once when all that was asked about channels is answered, or is late:
+        not for what is asked meanwhile, nor for patterns.
+        """
+        called: list[str] = []
+        for key in "ab":
+            self.ask(key)
+        self.ask("pattern", names="**")
+        self.queue.afterAnswers(lambda: called.append("first"))
+        self.ask("c")
+        self.answer("a")
+        self.assertEqual(called, [])
+        self.answer("b")
+        self.assertEqual(called, ["first"])
+        self.queue.afterAnswers(lambda: called.append("second"))
+        self.clock.advance(ROOM_SECONDS + 1)
+        self.assertEqual(called, ["first", "second"])
+        self.answer("pattern", "c")
+        self.assertEqual((called, len(self.wheel)), (["first", "second"], 0))
+
     def test_sharesTime(self) -> None:
         """
         Answers that come at once do not take the time of others: what is left when the

@@ -12,7 +12,13 @@ from twisted.internet.defer import Deferred
 from comet.bus.memory.bus import MemoryBus
 from comet.errors import Unavailable, Unknown
 from comet.hub import bursts
-from comet.hub.bursts import MOST_ASKED, MOST_TOGETHER, MOST_WHILE_READING, PUBLISH_SECONDS
+from comet.hub.bursts import (
+    MOST_ASKED,
+    MOST_HELD,
+    MOST_TOGETHER,
+    MOST_WHILE_READING,
+    PUBLISH_SECONDS,
+)
 from comet.hub.hub import Hub
 from comet.model.messages import Publication, Published
 from comet.model.positions import HistoryPage
@@ -128,6 +134,41 @@ class LateBusTests(HubTestCase):
         self.assertEqual(self.successResultOf(page), HistoryPage())
         self.late.goOn(1)
         self.assertEqual(len(self.late.asked), MOST_ASKED)
+
+    def test_readersBeforeBatches(self) -> None:
+        """
+        A large batch lets the questions go first that are under way, and those that readers
+        ask on with; questions without an end do not keep it.  What its publisher has sent
+        behind it stays there; what others send, if it is little, waits for neither.
+        """
+        questions: dict[str, Deferred[Any]] = {}
+
+        def history(channel: str, *asked: Any) -> Deferred[Any]:
+            questions[channel] = Deferred()
+            return questions[channel]
+
+        self.patch(self.late, "history", history)
+        names = iter([f"question {number}" for number in range(MOST_HELD + 1)])
+        asked = next(names)
+        self.hub.history(asked)
+        batch = [Publication(("batch",), b"1")] * (MOST_WHILE_READING + 1)
+        self.put("a", batch)
+        self.add("a")
+        self.add("z")
+        self.clock.turn()
+        self.assertEqual(self.late.asked, ["z"])
+        self.late.goOn()
+        for name in names:
+            self.clock.turn()
+            self.assertEqual(self.late.asked, [])
+            self.hub.history(name)
+            questions[asked].callback(HistoryPage())
+            asked = name
+        self.clock.turn()
+        self.assertEqual(self.late.asked, ["batch"])
+        self.late.goOn()
+        self.assertEqual(self.late.asked, ["a"])
+        questions[asked].callback(HistoryPage())
 
     def test_newcomerIsNext(self) -> None:
         """
