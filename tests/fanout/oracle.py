@@ -53,7 +53,10 @@ class Held:
 
     @ivar excused: What was lost of it, as was told.
 
-    @ivar told: Up to where it is known what was lost.
+    @ivar told: Up to where it is known, at least, what was lost.
+
+    @ivar covered: Up to where a gap that was told may reach: to the floor of the name, which
+        is told once, also where it lies ahead of the reader.
     """
 
     def __init__(
@@ -71,7 +74,7 @@ class Held:
         self.skips = dict(start.skipUpTo)
         self.isGap = start.isGap
         self.isRelative = start.isRelative
-        self.told = max(start.floor, start.position)
+        self.told = self.covered = max(start.floor, start.position)
         self.has: set[int] = set()
         self.excused = set(lost)
         # As far as the client knows: whether it may be behind the others, and
@@ -320,7 +323,7 @@ class Tracker:
         self._vague = 0
         for each in self.names.values():
             each.epoch, each.begin, each.skips = cursor.epoch, 0, {}
-            each.has, each.excused, each.told = set(), set(), 0
+            each.has, each.excused, each.told, each.covered = set(), set(), 0, 0
             each.isPending, each.replayed = False, -1
             self._lost(each, isNew=True)
 
@@ -332,6 +335,7 @@ class Tracker:
             return
         floor = self.bus.floor(held.name)
         assert isNew or floor > (held.told if self.isExact else held.begin or 0), "nothing was lost"
+        held.covered = max(held.covered, floor)
         isBehind = self.cursor is not None and (held.begin or 0) < self.cursor.position
         if held.isPending and self.cursor is not None and isBehind:
             # A replay reads up to where the other names stand, and tells what it
@@ -358,11 +362,11 @@ class Tracker:
             and position not in held.excused
             and held.wants(position, channel)
         ]
-        if "*" in held.name and any(position <= held.told for position in missing):
+        if "*" in held.name and any(position <= held.covered for position in missing):
             # Of several channels only the highest floor is known: what the
             # others lose below it cannot be told.
             lost = self.bus.lost() if held.epoch == self.bus.end.epoch else log.keys()
-            return [p for p in missing if p > held.told or p not in lost]
+            return [p for p in missing if p > held.covered or p not in lost]
         return missing
 
     def _check(self, upTo: int) -> None:

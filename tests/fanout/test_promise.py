@@ -470,6 +470,27 @@ class PromiseTests(SynchronousTestCase):
         # Everybody is asked what has not come.
         state.teardown()
 
+    def test_losesMoreBelowTheFloorOfAPattern(self) -> None:
+        """
+        A pattern is replayed behind another name, and its gap is told with the highest floor
+        of its channels, ahead of where the reader stands.  What another channel loses below
+        that floor, before the reader is there, is no gap of its own.
+        """
+        state = SlowPromise()
+        state.publish(batches=[["a"], ["a", "b", "c/x"]])
+        state.rest()
+        state.subscribe(names=["a", "**"], starts=[("at", 3), ("earliest", 0)], script=[])
+        # It listens, and knows where its names begin.
+        state.flow(steps=["answer 0"] * 3)
+        for channel in ("c/x", "a"):
+            # One is gone before the replay is read, the other before what follows is.
+            state.forget(channel=channel)
+            state.flow(steps=["answer -1", "answer 0"])
+        state.teardown()
+        (reader,) = state.players
+        gaps = [each for each in reader.tracker.heard if isinstance(each, tuple)]
+        self.assertEqual([each[2] for each in gaps if each[0] == "gap"], [("**",), ("a",)])
+
 
 def _pause(player: Application) -> None:
     player.subscription.pauseProducing()
