@@ -19,7 +19,7 @@ from twisted.logger import Logger
 from comet.access.keys import DEFAULT_FILE
 from comet.server.secretfiles import Secrets, loadSecrets
 from comet.settings.configuration import Configuration, ConfigurationError, readFile
-from comet.settings.options import COMPRESS, OPTIONS, RELOADED
+from comet.settings.options import OPTIONS, RELOADED
 
 
 @frozen
@@ -156,14 +156,7 @@ def _differing(one: Loaded, other: Loaded) -> list[str]:
         for option in OPTIONS
         if one.configuration[option.name] != other.configuration[option.name]
     ]
-    isBounded = one.configuration.bounds == other.configuration.bounds or any(
-        name.startswith("history-") for name in names
-    )
-    isCompressed = COMPRESS in names or (
-        one.configuration.compression == other.configuration.compression
-    )
-    areHooks = one.configuration.hookTables == other.configuration.hookTables
-    if not (isBounded and isCompressed and areHooks):
+    if one.configuration.tables != other.configuration.tables:
         names.append("channels")
     if one.secrets != other.secrets:
         names.append("keys")

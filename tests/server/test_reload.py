@@ -100,6 +100,16 @@ class ReloadTests(SynchronousTestCase):
         self.assertEqual(self.hub.settings.compression, Compression(100, (("chat/**", 5),)))
         self.assertIn("nothing has changed", self.reload(table)[0])
 
+    def test_tellsOfTables(self) -> None:
+        """
+        Whatever changes in the tables of channels, the log says so.
+        """
+        for key in ("presence", "events", "open", "open-read"):
+            table = f"[channels.news]\n{key} = true\n"
+            [line] = self.reload(table)
+            self.assertIn("channels changed", line, key)
+            self.assertIn("nothing has changed", self.reload(table)[0])
+
     def test_takesWhatCanChange(self) -> None:
         """
         Limits, origins, what is open, retention and keys count from then on; the
