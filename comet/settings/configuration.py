@@ -32,6 +32,8 @@ from comet.settings.options import (
     DEMO,
     HOOKS,
     OF_CHANNELS,
+    OPEN,
+    OPEN_READ,
     OPTIONS,
     OWN,
     PRESENCE,
@@ -138,7 +140,7 @@ class Configuration:
         """
         The channels and patterns to which every client may publish.
         """
-        patterns: tuple[str, ...] = self["open"]
+        patterns: tuple[str, ...] = (*self[OPEN], *self._tablesWith(OPEN))
         return (*patterns, *DEMO) if self["demo"] else patterns
 
     @property
@@ -147,8 +149,11 @@ class Configuration:
         The channels and patterns that every client may read, where others may be
         read with a right only.
         """
-        patterns: tuple[str, ...] = self["open-read"]
+        patterns: tuple[str, ...] = (*self[OPEN_READ], *self._tablesWith(OPEN_READ))
         return (*patterns, *DEMO) if self["demo"] else patterns
+
+    def _tablesWith(self, key: str) -> list[str]:
+        return [pattern for pattern, table in self._tables if key in table]
 
     @property
     def isReadingRestricted(self) -> bool:

@@ -28,6 +28,7 @@ from comet.settings.optionvalues import (
     name,
     number,
     oneOf,
+    onlyTrue,
     optional,
     presenceName,
     proxy,
@@ -476,6 +477,9 @@ HOOKS: Final = "hooks"
 
 PRESENCE: Final = "presence"
 
+OPEN: Final = "open"
+OPEN_READ: Final = "open-read"
+
 COMPRESS: Final = "compress-above"
 
 
@@ -485,6 +489,8 @@ OF_CHANNELS: Final = {
     HOOKS: Option(HOOKS, (), oneOf(*BY_CHANNEL), isRepeatable=True),
     PRESENCE: Option(PRESENCE, False, flag, isFlag=True),
     EVENTS: Option(EVENTS, False, flag, isFlag=True),
+    OPEN: Option(OPEN, False, onlyTrue, isFlag=True),
+    OPEN_READ: Option(OPEN_READ, False, onlyTrue, isFlag=True),
     COMPRESS: BY_NAME[COMPRESS],
 }
 

@@ -97,6 +97,15 @@ def flag(value: Any) -> bool:
     return value
 
 
+def onlyTrue(value: Any) -> bool:
+    """
+    Read a flag that opens what is closed without it: another table cannot close it again.
+    """
+    if value is not True:
+        raise ValueError("true is")
+    return True
+
+
 def name(value: Any) -> str:
     """
     Read the name of a channel, or a pattern.

@@ -60,6 +60,7 @@ WRONG = (
     ("[channels.'chat/**']\nheartbeat = 5", 2, "history-messages"),
     ("[channels.'chat/**']\nhooks = ['publish']", 2, "--hook"),
     ("[channels.'chat/**']\npresence = 'yes'", 2, "true and false"),
+    ("[channels.'chat/**']\nopen = false", 2, "true is"),
 )
 
 

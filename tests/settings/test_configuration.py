@@ -4,6 +4,7 @@ Tests of L{comet.settings.configuration}.
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -474,6 +475,23 @@ class FileTests(CaseWithRefusals):
         self.assertEqual(configuration.retention("$presence/chat/a"), telling)
         other = self.read('[channels."$presence/**"]\nhistory-messages = 7\n')
         self.assertEqual(other.retention("$presence/a"), Retention(7, 600.0, 8 << 20))
+
+    def test_opens(self) -> None:
+        """
+        Tables open channels beside the options, in any order, and close none.
+        """
+        configuration = self.read(
+            "open = ['game/*']\n[channels.'chat/secret']\npresence = true\n"
+            "[channels.'chat/**']\nopen = true\n[channels.news]\nopen-read = true\n"
+        )
+        self.assertEqual(configuration.openPatterns, ("game/*", "chat/**"))
+        self.assertEqual(configuration.openReadPatterns, ("news",))
+        self.assertEqual(json.loads(configuration.shared["open"]), ["chat/**", "game/*"])
+        for key in ("open", "open-read"):
+            for value in (False, 1, "true", ["a"]):
+                self.assertRefused(
+                    {"channels": {"news": {key: value}}}, f"{key} of 'news': true is"
+                )
 
     def test_events(self) -> None:
         """
