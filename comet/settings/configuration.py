@@ -100,6 +100,9 @@ class Configuration:
                 + (f"did you mean {meant}?" if meant else allowed),
                 (unknown[0],),
             )
+        for key in file.keys() & given.keys():
+            # The operator hears of a mistake now, and not when the option is left out one day.
+            _read(BY_NAME[key], file[key])
         self._values = {
             option.name: _read(option, given.get(option.name, file.get(option.name)))
             for option in OPTIONS

@@ -410,8 +410,10 @@ class FileTests(CaseWithRefusals):
 
     def test_commandLineWins(self) -> None:
         """
-        A value on the command line comes before that in the file.
+        A value on the command line comes before that in the file, which has to be allowed, too.
         """
+        error = self.assertRaises(ConfigurationError, self.read, "heartbeat = 0\n", heartbeat="7")
+        self.assertEqual(error.key, ("heartbeat",))
         configuration = self.read("heartbeat = 5\nmax-depth = 3\n", heartbeat="7")
         self.assertEqual((configuration["heartbeat"], configuration["max-depth"]), (7.0, 3))
 
