@@ -19,6 +19,13 @@ from comet.reactor.timers import NOT_SET
 _READ_SIZE: Final = 8192
 _MOST_READ: Final = 65536
 
+# A handshake begins with the head of a record, five bytes, and that of a message, whose
+# last three bytes tell the size of the message.  OpenSSL takes that much memory at once,
+# up to 128 KB for a client that sends nothing more; a real one has a few KB.
+_HEAD: Final = 9
+_SIZE_AT: Final = 6
+_MOST_SAID: Final = 16384
+
 _GONE: Final = EPOLLERR | EPOLLHUP
 
 
@@ -48,7 +55,10 @@ class Handshake:
     isBusy = False
     wanted = READING
 
-    __slots__ = ("_edge", "_left", "_makeConnection", "fd", "isIdle", "socket", "timerSlot")
+    __slots__ = (
+        *("_edge", "_head", "_left", "_makeConnection"),
+        *("fd", "isIdle", "socket", "timerSlot"),
+    )
 
     def __init__(
         self, edge: Edge, socket: TLSSocket, fd: int, makeConnection: MakeConnection
@@ -64,6 +74,8 @@ class Handshake:
         self._edge = edge
         self._makeConnection = makeConnection
         self._left = _MOST_READ
+        # What came, while that is less than a head.
+        self._head: bytes | None = b""
         edge.add(self)
 
     def ready(self, events: int) -> None:
@@ -76,8 +88,7 @@ class Handshake:
             return
         try:
             data = self.socket.raw.recv(_READ_SIZE)
-            self._left -= len(data)
-            early = self.socket.shake(data) if data and self._left >= 0 else None
+            early = self._shake(data)
         except BlockingIOError:
             return
         except OSError:
@@ -86,8 +97,29 @@ class Handshake:
             return
         if early is not None:
             self._finish(early)
-        elif not data or self._left < 0:
-            self.close()
+
+    def _shake(self, data: bytes) -> bytes | None:
+        """
+        Go on with the handshake.
+
+        @param data: What has come; empty if the client has ended.
+
+        @return: As L{TLSSocket.shake}.
+
+        @raise OSError: If it fails.
+        """
+        self._left -= len(data)
+        if not data or self._left < 0:
+            raise ConnectionAbortedError
+        if self._head is not None:
+            data = self._head + data
+            if len(data) < _HEAD:
+                self._head = data
+                return None
+            if int.from_bytes(data[_SIZE_AT:_HEAD], "big") > _MOST_SAID:
+                raise ConnectionAbortedError
+            self._head = None
+        return self.socket.shake(data)
 
     def _finish(self, early: bytes) -> None:
         """
