@@ -9,14 +9,16 @@ from typing import Any
 
 from twisted.logger import Logger
 
-from comet.lean.handshakes import secured
+from comet.lean.handshakes import MakeConnection, secured
 from comet.lean.http import HTTPConnection
 from comet.lean.httpedge import HTTPEdge
 from comet.lean.port import LeanPort
 from comet.lean.routes import Routes, findRoutes
+from comet.lean.tcp import TCPConnection, TCPEdge
 from comet.lean.tlshandover import ContinuedTLSFactory
 from comet.lean.tlssocket import TLSSocket
 from comet.transports.sharedtls import SharedTLSFactory
+from comet.transports.tcp import CometFactory
 from comet.web.site import CometSite
 
 _log = Logger()
@@ -60,6 +62,28 @@ class SecureHTTPEdge(HTTPEdge):
         transport.protocol.wrappedProtocol.dataReceived(data)
 
 
+class SecureTCPEdge(TCPEdge):
+    """
+    The connections of a port that speaks raw TCP over TLS.
+    """
+
+    def refusal(self) -> bytes:
+        """
+        See L{Edge.refusal<comet.lean.edge.Edge.refusal>}, and L{SecureHTTPEdge.refusal}.
+        """
+        return b""
+
+
+class SecureTCPConnection(TCPConnection):
+    """
+    The connection of a client that sends lines over TLS.
+    """
+
+    isSecure = True
+
+    __slots__ = ()
+
+
 def securePort(reactor: Any, port: Any, factory: Any) -> LeanPort | None:
     """
     Put a lean port in the place of one of Twisted's over TLS.
@@ -70,16 +94,26 @@ def securePort(reactor: Any, port: Any, factory: Any) -> LeanPort | None:
     """
     if type(factory) is not SharedTLSFactory or factory.serverContexts is None:
         return None
-    site: Any = factory.wrappedFactory
-    routes = findRoutes(site) if type(site) is CometSite else None
-    if routes is None:
-        return None
-    protocols = [each.decode("ascii") for each in site.acceptableProtocols()]
+    inner: Any = factory.wrappedFactory
+    family = port.socket.family
+    protocols: list[str] = []
+    edge: SecureHTTPEdge | SecureTCPEdge
+    makeConnection: MakeConnection
+    if type(inner) is CometFactory:
+        edge = tcpEdge = SecureTCPEdge(reactor, inner, family)
+        makeConnection = partial(SecureTCPConnection, tcpEdge)
+    else:
+        routes = findRoutes(inner) if type(inner) is CometSite else None
+        if routes is None:
+            return None
+        edge = httpEdge = SecureHTTPEdge(reactor, routes, inner, family)
+        makeConnection = partial(HTTPConnection, httpEdge)
+        protocols = [each.decode("ascii") for each in inner.acceptableProtocols()]
     getContext = partial(factory.serverContexts.getServerContext, protocols)
     try:
         getContext()
     except (OSError, ValueError) as error:
         _log.warn("TLS is left to Twisted, which takes more time: {error}", error=error)
+        edge.spare.close()
         return None
-    edge = SecureHTTPEdge(reactor, routes, site, port.socket.family)
-    return LeanPort(port, edge, secured(edge, getContext, partial(HTTPConnection, edge)))
+    return LeanPort(port, edge, secured(edge, getContext, makeConnection))

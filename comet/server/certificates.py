@@ -162,6 +162,8 @@ class RenewedContext:
         context = SSLContext(PROTOCOL_TLS_SERVER)
         context.minimum_version = TLSVersion.TLSv1_2
         context.options |= OP_NO_RENEGOTIATION
+        # For a second one, which few clients use, each connection would pay.
+        context.num_tickets = 1
         files = self._files
         with TemporaryDirectory() as directory:
             certificate = self._certificate

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from twisted.internet.interfaces import ISSLTransport
+
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
@@ -17,6 +19,16 @@ def addressOf(transport: Any) -> str:
     @param transport: Anything with C{getPeer}.
     """
     return str(getattr(transport.getPeer(), "host", "") or "")
+
+
+def isSecure(transport: Any) -> bool:
+    """
+    Return whether TLS ends at a transport.
+
+    @param transport: Any transport.  One that is not of Twisted's may have an attribute
+        C{isSecure}.
+    """
+    return ISSLTransport.providedBy(transport) or bool(getattr(transport, "isSecure", False))
 
 
 def certificateOf(transport: Any) -> Certificate | None:

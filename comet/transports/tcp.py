@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
-from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, ISSLTransport
+from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol
 from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -33,7 +33,7 @@ from comet.reactor.timers import NOT_SET
 from comet.transports.connected import Connections
 from comet.transports.flashpolicy import makeFlashPolicy
 from comet.transports.partial import PartialCommand
-from comet.transports.peers import addressOf, certificateOf
+from comet.transports.peers import addressOf, certificateOf, isSecure
 from comet.transports.session import Session
 from comet.transports.sinks import IConnectedSink, makeSink, tune
 from comet.transports.throttle import InputThrottle
@@ -306,7 +306,7 @@ class CometProtocol(Protocol):
         return Credentials(
             "tcp",
             getAddress=lambda: self.address,
-            isSecure=ISSLTransport.providedBy(transport),
+            isSecure=isSecure(transport),
             getCertificate=partial(certificateOf, transport),
         )
 

@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from comet.lean.port import LeanPort
-from comet.lean.secureedges import SecureHTTPEdge
+from comet.lean.secureedges import SecureHTTPEdge, SecureTCPEdge
 from comet.server.certificates import RenewedContext
 from comet.transports.sharedtls import encrypted
-from comet.web.site import CometSite
 from tests.edge.tls import makeCertificate
 from tests.lean.case import LeanTestCase, Peer
 from tests.lean.handreactor import HandReactor
@@ -122,28 +121,25 @@ class SecurePeer(Peer):
 
 class SecureCase(LeanTestCase):
     """
-    A server with a port for HTTP over TLS.
+    A server with a port for HTTP and one for raw TCP, over TLS.
     """
 
     def listen(self, factory: Any) -> LeanPort:
         """
-        Listen with the lean edge, over TLS if it serves HTTP.
+        Listen with the lean edge, over TLS.
         """
-        if not isinstance(factory, CometSite):
-            return super().listen(factory)
         key, certificate, _ = certified()
         made = RenewedContext(f"ssl:443:privateKey={key}:certKey={certificate}")
         port = super().listen(encrypted(made, factory))
-        self.assertIsInstance(port._edge, SecureHTTPEdge)
+        self.assertIsInstance(port._edge, (SecureHTTPEdge, SecureTCPEdge))
         return port
 
     def peer(self, said: bytes = b"", receiveBuffer: int = 0, isTCP: bool = False) -> Peer:
         """
         Connect a client that sends some bytes, once it has shaken hands.
         """
-        if isTCP:
-            return super().peer(said, receiveBuffer, isTCP)
-        peer = SecurePeer(self.reactor, self.port.getHost().port, receiveBuffer)
+        port = self.tcpPort if isTCP else self.port
+        peer = SecurePeer(self.reactor, port.getHost().port, receiveBuffer)
         self.addCleanup(peer.socket.close)
         peer.send(said)
         return peer

@@ -16,6 +16,7 @@ from tests.lean import (
     test_port,
     test_publishing,
     test_streams,
+    test_tcp,
     test_timed,
     test_unsent,
 )
@@ -187,4 +188,16 @@ class TimedTimeTests(SecureCase, test_timed.TimeTests):
 class UnsentTests(SecureCase, test_unsent.UnsentTests):
     """
     See L{tests.lean.test_unsent}.
+    """
+
+
+class TcpFirstLineTests(SecureCase, test_tcp.FirstLineTests):
+    """
+    See L{tests.lean.test_tcp}.
+    """
+
+
+class TcpLineTests(SecureCase, test_tcp.LineTests):
+    """
+    See L{tests.lean.test_tcp}.
     """

@@ -4,11 +4,13 @@ The lean edge over TLS: what clients find on plain TCP they find here.
 
 from __future__ import annotations
 
+import socket
 import ssl
 from typing import Any
 
 from twisted.logger import capturedLogs
 
+from comet.access.rights import Access
 from comet.http.pace import HEAD_TIME
 from comet.lean.edge import GRACE_TIME
 from comet.lean.handshakes import Handshake
@@ -17,6 +19,7 @@ from comet.server.certificates import RenewedContext
 from comet.transports.sharedtls import encrypted
 from tests.lean.case import LeanTestCase, Peer, read
 from tests.lean.securecase import SecureCase, SecurePeer, certified
+from tests.transports.test_sharedtls import TLSClient
 
 OK = b"HTTP/1.1 200 OK\r\n"
 
@@ -40,7 +43,7 @@ class HandshakeTests(SecureCase):
         A client that says nothing, or not enough, is closed in time, and may be before
         where there is no room.
         """
-        for said in (b"", b"\x16\x03\x01\x02\x00\x01"):
+        for said in (b"", b"\x16\x03\x01\x02\x00\x01", b"\x16\x03\x01\x02\x00\x01\0\x01\xfc\3"):
             peer = self.raw(said)
             self.reactor.until(lambda: self.connections == 1)
             (connection,) = self.port._edge.connections.values()
@@ -81,6 +84,62 @@ class HandshakeTests(SecureCase):
             self.reactor.settle()
         peer.ends()
         self.assertEqual(self.connections, 0)
+
+    def test_saysMuch(self) -> None:
+        """
+        A client that says its part of the handshake is large is closed before memory is
+        taken for that, however the head comes.
+        """
+        for pieces in (
+            [b"\x16\x03\x01\0\6\1\0\x40\1\3\3"],
+            [b"\x16\x03\x01\0\6\1\1", b"\xff\xff\3"],
+        ):
+            peer = self.raw()
+            for piece in pieces:
+                peer.send(piece)
+                self.reactor.settle()
+            self.assertEqual(peer.ends(), b"")
+            self.assertEqual(self.connections, 0)
+
+    def test_inSingleBytes(self) -> None:
+        """
+        A handshake may come in single bytes.
+        """
+        client = TLSClient(certified()[1])
+        peer = self.raw()
+        peer.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in client.say():
+            peer.send(bytes([byte]))
+            self.reactor.turn()
+        peer.hears(b"\x16\x03\x03")
+
+    def test_tcp(self) -> None:
+        """
+        Access is told that a client of raw TCP came through TLS; one that offers protocols
+        by ALPN is served.
+        """
+        shown: list[bool] = []
+
+        class Asking(Access):
+            """
+            Notes what is shown.
+            """
+
+            def identify(self, credentials: Any) -> Any:
+                """
+                Note it.
+                """
+                shown.append(credentials.isSecure)
+                return super().identify(credentials)
+
+        self.hub.access = Asking("k" * 16, ["open/**"])
+        context = ssl.create_default_context(cafile=str(certified()[1]))
+        context.set_alpn_protocols(["http/1.1"])
+        peer = SecurePeer(self.reactor, self.tcpPort.getHost().port, context=context)
+        self.addCleanup(peer.socket.close)
+        peer.send(b'{"id":1,"subscribe":["open/c"]}\n')
+        peer.hears(b'"cursor"')
+        self.assertEqual(shown, [True])
 
     def test_waitsBehindOthers(self) -> None:
         """
