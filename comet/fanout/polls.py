@@ -22,7 +22,7 @@ from comet.interfaces.sockets import DirectSocket
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
 from comet.model.positions import ReadResult, ResolvedStarts, StartPosition
-from comet.model.progress import Step, Wanted
+from comet.model.progress import Progress, Step, Wanted
 
 # For how many seconds a poll is held at most after its client has closed its
 # writing side.  Most such clients have left, which nothing else tells.
@@ -128,6 +128,10 @@ class PollReader(Reader, Generic[R]):
     A reader that is answered once: with the messages that are held, or with
     the first that are published within its time.
 
+    Most clients ask for the same again at once.  A direct poll that was answered as it
+    waited at the log end has nothing left of its reading, so it may be opened once more,
+    by its waiter and for the same request: to make a reader takes longer than to hold it.
+
     @ivar waiter: Sends the response.
     """
 
@@ -216,6 +220,9 @@ class PollReader(Reader, Generic[R]):
         """
         See L{Reader.open}.
         """
+        if self.progress.names:
+            # It is opened again.
+            self.progress = Progress(self.fanout.bus.end)
         opened = super().open(startPositions)
         if self._time and self.state is not State.CLOSED:
             # The time runs while the bus does not answer, too.

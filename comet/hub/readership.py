@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from comet.access.leases import Leases
+from comet.access.rights import Access
 from comet.control.audience import Audience
 from comet.control.control import Control
 from comet.errors import (
@@ -152,6 +153,32 @@ class Readership(Gate):
             self.refusals.add(f"there are {room} readers, for which the open files are enough")
             raise self.full()
 
+    @property
+    def mostReaders(self) -> float:
+        """
+        How many readers there may be in L{Fanout.readers<comet.fanout.core.Fanout.readers>};
+        infinity if there is no limit.
+        """
+        limits = [each for each in (self.settings.maxConnections, self.settings.room) if each]
+        return min(limits) + self.control.isFollowing if limits else math.inf
+
+    def mayRepeat(self, client: Client, wait: float) -> bool:
+        """
+        Tell whether what L{openPoll} has checked for a client holds for the rest of this
+        turn, for all requests that are the same: except for the number of readers.
+
+        @param wait: As for L{openPoll}.
+        """
+        access = self.access
+        return (
+            type(access) is Access
+            and access.settings.hook is None
+            and self.subscribeHook is None
+            and self._revoked.isQuiet
+            and not (self.isDraining or self.clientLimits.isCountingReaders)
+            and (client.until is None or self.secondsLeft(client) >= wait + WHEEL_LATE)
+        )
+
     def _admitClient(self, client: Client, peer: Peer) -> str | None:
         """
         Check that a client may have one more reader, where that is limited.
@@ -253,6 +280,7 @@ class Readership(Gate):
         peer: Peer = NOWHERE,
         readerID: str | None = None,
         connection: object | None = None,
+        answered: PollReader[R] | None = None,
     ) -> PollReader[R]:
         """
         Open a poll for a client.
@@ -270,6 +298,9 @@ class Readership(Gate):
 
         @param connection: See L{Reader.connection<comet.fanout.reader.Reader.connection>}.
 
+        @param answered: The reader of a poll that L{DirectWaiter.pollsSent} has ended, of
+            the same waiter in the same shape for the same time: it is opened again.
+
         @raise CometError: If the client may not read; the waiter was not called.
         """
         left = math.inf if client.until is None else self.secondsLeft(client)
@@ -282,7 +313,11 @@ class Readership(Gate):
         place = self._admitClient(client, peer) if isCounted else None
         if self.bursts.added:
             self.bursts.store()
-        reader = PollReader(self.fanout, shape, waiter, wait)
+        if answered is None:
+            reader = PollReader(self.fanout, shape, waiter, wait)
+        else:
+            reader = answered
+            reader.state = State.OPENING
         reader.client = client
         reader.connection = connection
         if isCounted:

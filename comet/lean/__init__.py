@@ -13,6 +13,7 @@ with all input that is not answered, so that its client sees no difference.
   - L{connection}: a socket in the C{epoll}: what is sent, and what waits
   - L{parser}: a request head, in the narrow form that is understood here
   - L{plans}: what a request asks for, and the base of the plans that answer it
+  - L{comebacks}: polls with the same head as another one in the same turn
   - L{shown}: what a request shows of its client
   - L{polls}: the plan of a request that is answered once
   - L{styles}: how the streams of each transport look

@@ -121,6 +121,9 @@ class Edge:
 
     @ivar connections: The connections, by descriptor.
 
+    @ivar comebacks: What was found out of the polls that came back in this turn, by their
+        heads: a L{Comeback<comet.lean.comebacks.Comeback>} each.
+
     @cvar handshakeTime: Seconds in which a handshake of TLS has to be done.
     """
 
@@ -142,6 +145,7 @@ class Edge:
         self.hangups = Hangups(hub.turns)
         self.spare = SpareDescriptor()
         self.connections: dict[int, EdgeConnection] = {}
+        self.comebacks: dict[bytes, Any] = {}
         self._newcomers = Newcomers(self)
         self._family = family
         self._whenEmpty: Callable[[], None] | None = None
@@ -243,6 +247,8 @@ class Edge:
         """
         sock = connection.socket
         connection.leave()
+        # An application's resource may change what clients may do.
+        self.comebacks.clear()
         # Twisted duplicates the descriptor, for which the system may have no room.
         with self.spare:
             try:

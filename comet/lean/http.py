@@ -9,12 +9,14 @@ from socket import SHUT_WR
 from typing import Final
 
 from comet.errors import CometError
-from comet.fanout.polls import HALF_CLOSED
+from comet.fanout.polls import HALF_CLOSED, PollReader
+from comet.fanout.states import State
 from comet.http.pace import UNSENT_TIMEOUT, extended
 from comet.http.request import isBrokenHead
 from comet.http.responses import Response, problem
 from comet.interfaces.sockets import ClientSocket
 from comet.lean.buffered import MOST_READ
+from comet.lean.comebacks import Comeback
 from comet.lean.connection import READ_SIZE
 from comet.lean.httpedge import HTTPEdge
 from comet.lean.identifying import IdentifyingConnection
@@ -101,9 +103,33 @@ class HTTPConnection(IdentifyingConnection):
             self._takeBody(self._upload)
         elif self.isNew and self.edge.hub.turns.isCrowded and not self._isKnown(data):
             self._waitForTurn()
-        else:
+        elif self.answered is None or not self._comesBack(data, self.answered):
             self._answerInput()
         self.isNew = False
+
+    def _comesBack(self, data: bytes, answered: PollReader[bytes]) -> bool:
+        """
+        Hold a poll if others have come back in this turn with the same head.
+
+        @param answered: The reader of the last poll.
+
+        @return: Whether it is held.
+        """
+        comeback: Comeback | None = self.edge.comebacks.get(data)
+        if comeback is None or self.unsent or self._hasAnswers or not comeback.fits(answered):
+            return False
+        request = comeback.request
+        plan = request.plan
+        self.answered, self.buffer = None, b""
+        self.plan, self.tags = plan, request.tags
+        self.direct, self.forwarded = answered.direct, None
+        comeback.join(answered)
+        if answered.state is not State.CLOSED:
+            self.hold(answered, comeback.wait)
+        traffic = plan.traffic or plan.findTraffic()
+        traffic.requests += 1
+        traffic.headIn += len(data)
+        return True
 
     def _isKnown(self, data: bytes) -> bool:
         """
@@ -168,6 +194,7 @@ class HTTPConnection(IdentifyingConnection):
         if self._answers is not None:
             self._answers.drop()
         reader, self.reader = self.reader, None
+        self.answered = None
         if reader is not None:
             reader.ended()
 
@@ -354,6 +381,7 @@ class HTTPConnection(IdentifyingConnection):
         """
         data, self.buffer = self.buffer, b""
         identified, self._identified = self._identified, None
+        self.answered = None
         # It is not asked there again.
         self.edge.factory.identified = identified and identified.of(data)
         self.edge.hub.fanout.wheel.clear(self)
@@ -371,6 +399,7 @@ class HTTPConnection(IdentifyingConnection):
             # The other connection takes over the descriptor as it is watched.
             self.resumeProducing()
         fd, self.fd = self.fd, -1
+        self.answered = None
         rest, self.buffer = self.buffer[size:], b""
         return self.socket, fd, rest
 

@@ -148,7 +148,12 @@ class Asked(NamedTuple):
 class RequestConnection(DirectWaiter, Protocol):
     """
     What a plan needs of the connection that it answers on.
+
+    @ivar answered: The reader of the last poll that has ended in
+        L{DirectWaiter.pollsSent}, for the next one.
     """
+
+    answered: PollReader[bytes] | None
 
     @property
     def edge(self) -> Edge:

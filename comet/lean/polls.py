@@ -4,12 +4,14 @@ Requests on the lean edge that are answered once: polls, long polls, and JSONP.
 
 from __future__ import annotations
 
+from comet.fanout.polls import PollReader
 from comet.fanout.reader import openReader
 from comet.fanout.states import State
 from comet.framing.jsonp import checkCallback
 from comet.http.contentcoding import chooseCoding
 from comet.http.polls import HTTP1CallShape, HTTP1PollShape, PollResponseShape
 from comet.hub.hub import Hub
+from comet.lean.comebacks import Comeback
 from comet.lean.plans import (
     NO_TAGS,
     Asked,
@@ -57,20 +59,54 @@ class PollPlan(ReadPlan):
         """
         See L{Plan.begin<comet.lean.plans.Plan.begin>}.
         """
+        shape, answered = self.shape, connection.answered
+        connection.answered = None
+        # Each plan has a shape of its own, so one with the same shape has asked for the same.
+        if answered is not None and answered.shape is not shape:
+            answered = None
         reader = self.hub.openPoll(
             client,
             self.names,
             request.since,
-            self.shape,
+            shape,
             connection,
             self.wait,
             self.opener,
             connection,
             self.request.reader,
+            None,
+            answered,
         )
         if reader.state is not State.CLOSED:
             connection.hold(reader, self.wait)
+            if answered is not None and len(connection.buffer) == size:
+                self._note(connection, request, client, reader)
         return size
+
+    def _note(
+        self,
+        connection: RequestConnection,
+        request: ParsedRequest,
+        client: Client,
+        reader: PollReader[bytes],
+    ) -> None:
+        """
+        Note what was found out of a poll that has come back, for others with the same
+        head, if it is not the first that is held.
+        """
+        group, hub = reader.group, self.hub
+        if (
+            group is not None
+            and group.members > 1
+            and reader.progress.cursor is hub.fanout.cursor
+            and reader in group.direct
+            and self.request.reader is None
+            and not self.needsKey
+            and hub.proxies is None
+            and hub.mayRepeat(client, self.wait)
+        ):
+            noted = Comeback(request, client, reader, self.wait)
+            connection.edge.comebacks[connection.buffer] = noted
 
 
 class CallPlan(PollPlan):

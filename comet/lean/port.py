@@ -228,6 +228,7 @@ class LeanPort:
         fanout, connections, seconds = edge.hub.fanout, edge.connections, edge.seconds
         handled = 0
         crowd: list[tuple[int, int]] = []
+        edge.comebacks.clear()
         fanout.beginTurn()
         try:
             for fd, events in happened:

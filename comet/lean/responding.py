@@ -40,6 +40,9 @@ class RespondingConnection(BufferedConnection):
     @ivar tags: What the client of the request under way has already.
 
     @ivar direct: See L{Waiter<comet.fanout.polls.Waiter>}.
+
+    @ivar answered: See L{RequestConnection.answered
+        <comet.lean.plans.RequestConnection.answered>}.
     """
 
     # The next request waits until the socket has taken the response.
@@ -49,11 +52,12 @@ class RespondingConnection(BufferedConnection):
 
     _log = ClientLogger()
 
-    __slots__ = ("_answers", "direct", "plan", "tags")
+    __slots__ = ("_answers", "answered", "direct", "plan", "tags")
 
     def __init__(self, edge: HTTPEdge, socket: ClientSocket, fd: int) -> None:
         super().__init__(edge, socket, fd)
         self.direct = None
+        self.answered: PollReader[bytes] | None = None
         self.plan: Plan | None = None
         self.tags: frozenset[str] = NO_TAGS
         # The answers to publications.
@@ -141,7 +145,9 @@ class RespondingConnection(BufferedConnection):
                 size = len(response) - head
                 logAnswered(log, connection.address, name, plan, response, size)
         for connection in waiters:
-            connection.plan = connection.reader = None
+            connection.plan = None
+            # A connection that is closed has none.
+            connection.answered, connection.reader = connection.reader, None
             # The connection is on the timer wheel, and not for later than this.
             connection.due = due
         for index, sent in short:

@@ -189,14 +189,16 @@ class Progress:
 
     def begin(self, names: tuple[str, ...], cursor: Cursor) -> None:
         """
-        Start to read these names, all of them after this cursor, with no gap.
-        Called once, in the place of L{add}.
+        Start to read these names, all of them after this cursor, with no gap, in the
+        place of L{add}.  Whatever the reader has read before does not count any more.
 
         @param names: Each once.
         """
         self.names = names
         self.cursor = cursor
         self._base = cursor.position
+        self._deliveredAfter = self._replaying = self._reportedFloors = _NONE
+        self._skipUpTo = self._suppressed = _NONE
 
     @property
     def isReplaying(self) -> bool:

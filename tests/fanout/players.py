@@ -213,14 +213,42 @@ class Poll(Player):
     adopts = True
 
     def __init__(
-        self, world: World, startPositions: Mapping[str, StartPosition], limit: int, wait: float
+        self,
+        world: World,
+        startPositions: Mapping[str, StartPosition],
+        limit: int,
+        wait: float,
+        before: Player | None = None,
     ) -> None:
+        """
+        @param before: The client that comes back.
+        """
         super().__init__(world, startPositions)
         self.waiter = MemoryWaiter()
         self.limit = limit
+        self.wait = wait
         names, shape = list(startPositions), OutcomeShape(limit)
-        self._reader = world.hub.openPoll(
-            ANYONE, names, self.since, shape, self.waiter, wait, self.opener(limit)
+        isSame = isinstance(before, Poll) and before.isSame(self)
+        answered = before.reader if isinstance(before, Poll) and isSame else None
+        if answered is not None:
+            # In the place of the same waiter.
+            answered.waiter = self.waiter
+        self._reader: PollReader[Outcome] = world.hub.openPoll(
+            *(ANYONE, names, self.since, shape, self.waiter, wait, self.opener(limit)),
+            answered=answered,
+        )
+
+    def isSame(self, other: Poll) -> bool:
+        """
+        Whether another poll may have the reader of this one, which is over: it asks for the
+        same, and the reader was given its messages as it waited at the log end.
+        """
+        wasLive = bool(self.waiter.outcomes) and bool(self.waiter.outcome.messages)
+        return (
+            wasLive
+            and not self._reader._messages
+            and (self.limit, self.wait) == (other.limit, other.wait)
+            and list(self.startPositions) == list(other.startPositions)
         )
 
     @property

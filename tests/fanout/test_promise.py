@@ -294,7 +294,7 @@ class Promise(RuleBasedStateMachine):
         elif kind == 1:
             new = AdoptingStream(self.world, startPositions, "", None)
         elif kind == 2:
-            new = Poll(self.world, startPositions, 2, 20.0)
+            new = Poll(self.world, startPositions, 2, 20.0, player)
         else:
             new = Application(self.world, startPositions, [])
         self.players.append(new)
