@@ -61,6 +61,7 @@ from comet.fanout.readqueue import IsGone, ReadQueue, costOf, costOfPart, never
 from comet.fanout.recall import Recall
 from comet.fanout.registry import Registry
 from comet.fanout.unsent import Unsent
+from comet.framing.budget import MOST_AT_ONCE
 from comet.interfaces.messagebus import IBusListener, IMessageBus
 from comet.logging.clientlog import ClientLogger
 from comet.metrics.tally import Tally
@@ -351,7 +352,9 @@ class Fanout:
             if not self.isContinuous:
                 # What was missed is not newer than this.
                 self.heardFrom = end.position
-            self.encodings.budget.renew()
+            # What is spent has made it less.
+            if self.encodings.budget.left < MOST_AT_ONCE:
+                self.encodings.budget.renew()
             prepared: Prepared = {}
             touched = self.registry.route(messages)
             if self.spare is not None:
