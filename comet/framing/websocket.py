@@ -91,6 +91,8 @@ class WebSocketShape(EnvelopeShape):
         """
         Make the frame of a message, compressed if it is to be and becomes shorter.
         """
+        if self.compression is None:
+            return textFrame(encodeEnvelope(message, self.time, replay))
         return self.messageWithin(message, CompressionBudget(), replay)
 
     def messageWithin(
