@@ -27,7 +27,7 @@ from comet.server.processservice import SeveralProcesses, SingleProcess
 from comet.server.reload import Loaded, Reloader
 from comet.server.secretfiles import Secrets, loadSecrets
 from comet.server.server import Server
-from comet.server.signals import onHangup, onRotated
+from comet.server.signals import onHangup, onRotated, stopOnce
 from comet.server.startfailure import stopFailed
 from comet.settings.configuration import Configuration
 
@@ -50,6 +50,7 @@ def makeService(options: Options, reactor: IReactorCore | None = None) -> IServi
         # The process is twistd's, and must not end while it starts, either.  Only a
         # running reactor calls this.
         onHangup(used, lambda: [call() for call in reload])
+        stopOnce(used)
     configuration = options.configuration
     secrets, keyFile = _readSecrets(configuration)
     notifier = Notifier(os.environ, steadyClock(used))

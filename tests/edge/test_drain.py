@@ -10,7 +10,7 @@ import time
 
 from tests.edge.case import EdgeTestCase
 from tests.edge.clients import Client, Refused
-from tests.edge.connections import Ended, HttpConnection, Silence, TcpConnection
+from tests.edge.connections import Ended, HttpConnection, Silence, TcpConnection, ask
 from tests.edge.envelopes import BareCursor, Close
 from tests.edge.publisher import publish
 from tests.edge.server import CometProcess
@@ -60,6 +60,23 @@ class DrainTests(EdgeTestCase):
         """
         self.assertIn(server.wait(DRAIN + 8), (0, -signal.SIGTERM))
         server.assertNoTracebacks()
+
+    def test_twice(self) -> None:
+        """
+        A signal that comes again during the drain changes nothing: the readers are sent
+        away in time, and the log has no traceback.
+        """
+        server = self.startServer("--drain", str(int(DRAIN)), "--drain-notice", "3")
+        server.terminate()
+        # The server is not ready once it has had the first one.
+        deadline = time.monotonic() + 5
+        while ask(server.site, "GET", "/health").status == 200:
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.02)
+        server.terminate()
+        self.assertIn(server.wait(DRAIN + 8), (0, -signal.SIGTERM))
+        server.assertNoTracebacks()
+        self.assertIn("SIGTERM came again", server.log())
 
     def test_told(self) -> None:
         """
