@@ -38,6 +38,17 @@ _MOST_ENCRYPTED: Final = 16 * RECORD
 # How much of what TLS has to say by itself may wait for a client.
 _MOST_UNSAID: Final = 65536
 
+# How many records a client may send that have no text, but tell TLS something: to take
+# other keys, say, which takes forty times as long as to decrypt text.  It has hardly any
+# to send in a day.
+MOST_SILENT: Final = 100
+
+# After how many bytes these are counted.
+_COUNTED: Final = 1024
+
+# How many bytes the head of a record has; the last two tell the size of the rest.
+_HEAD: Final = 5
+
 # What came and is not decrypted, and what is encrypted and not sent.
 _come: Final = MemoryBIO()
 _going: Final = MemoryBIO()
@@ -51,7 +62,10 @@ class TLSSocket:
     @ivar raw: The socket of the system.
     """
 
-    __slots__ = ("_hasEnded", "_isOver", "_record", "_text", "_tls", "raw")
+    __slots__ = (
+        *("_hasEnded", "_head", "_isOver", "_record", "_rest", "_silent", "_text", "_tls"),
+        "raw",
+    )
 
     def __init__(self, raw: socket, context: SSLContext) -> None:
         """
@@ -63,6 +77,10 @@ class TLSSocket:
         # of text count as taken once it has.
         self._record = b""
         self._text = 0
+        # Of the record that comes: what has come of its head, and how much of the rest has
+        # not.  And how many had no text.
+        self._head = b""
+        self._rest = self._silent = 0
         # Whether the client has ended, and whether it was told that the server does.
         self._isOver = self._hasEnded = False
 
@@ -79,6 +97,7 @@ class TLSSocket:
 
         @raise OSError: If it fails.  The client was told why.
         """
+        self._countEnds(data)
         _come.write(data)
         isDone = False
         try:
@@ -92,7 +111,7 @@ class TLSSocket:
         finally:
             if not isDone:
                 _forget()
-        return self.decrypt(b"")
+        return self._decrypt(b"")
 
     @property
     def protocol(self) -> str | None:
@@ -131,9 +150,22 @@ class TLSSocket:
 
         @return: Empty if that is not a whole record, or if L{isOver}.
 
-        @raise OSError: If it is no TLS.  The client was told.
+        @raise OSError: If it is no TLS, of which the client was told; or if too much of it
+            has no text.
         """
-        _come.write(data)
+        if len(data) <= _COUNTED:
+            return self._decrypt(data)
+        parts = []
+        for start in range(0, len(data), _COUNTED):
+            parts.append(self._decrypt(data[start : start + _COUNTED]))
+            if self._isOver:
+                break
+        return b"".join(parts)
+
+    def _decrypt(self, data: bytes) -> bytes:
+        self._silent += self._countEnds(data)
+        if data:
+            _come.write(data)
         try:
             return self._read()
         except SSLWantReadError:
@@ -142,6 +174,28 @@ class TLSSocket:
             if _going.pending:
                 self._sayOwn()
             _forget()
+            if self._silent > MOST_SILENT:
+                raise ConnectionAbortedError
+
+    def _countEnds(self, data: bytes) -> int:
+        """
+        Count the records that end in what has come.
+        """
+        rest = self._rest
+        if len(data) < rest:
+            self._rest -= len(data)
+            return 0
+        count = 1 if rest else 0
+        data, at = self._head + data[rest:], 0
+        while len(data) - at >= _HEAD:
+            end = at + _HEAD + int.from_bytes(data[at + 3 : at + _HEAD], "big")
+            if end > len(data):
+                self._head, self._rest = b"", end - len(data)
+                return count
+            count += 1
+            at = end
+        self._head, self._rest = data[at:], 0
+        return count
 
     @property
     def isOver(self) -> bool:
@@ -155,18 +209,18 @@ class TLSSocket:
         Return the text of all that has come.
         """
         tls = self._tls
-        heard = tls.read(RECORD)
-        while heard and (_come.pending or tls.pending()):
+        more = heard = tls.read(RECORD)
+        while more:
+            # Each call returns the text of one record.
+            self._silent -= 1
+            if not _come.pending and not tls.pending():
+                return heard
             try:
                 more = tls.read(RECORD)
             except SSLWantReadError:
                 return heard
-            if not more:
-                self._isOver = True
-                return heard
             heard += more
-        if not heard:
-            self._isOver = True
+        self._isOver = True
         return heard
 
     # -- Output

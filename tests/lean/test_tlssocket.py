@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.lean.tlssocket import RECORD, TLSSocket, _come, _going
+from comet.lean.tlssocket import MOST_SILENT, RECORD, TLSSocket, _come, _going
+from tests.lean.keyupdates import keyUpdates
 from tests.lean.securecase import certified
 from tests.transports.sockets import ScriptedSocket
 from tests.transports.test_sharedtls import TLSClient
@@ -255,6 +256,48 @@ class InputTests(SocketCase):
         self.assertEqual(self.tls.recv(8192), b"")
         self.assertNothingKept()
         self.assertEqual(self.tls.send(b"x"), 1)
+
+    def test_otherKeys(self) -> None:
+        """
+        A client may take other keys now and then, but not again and again: it is cut
+        before that has taken long.
+        """
+        for count, size in ((MOST_SILENT, 27), (MOST_SILENT, 8192), (300, 27), (300, 8192)):
+            self.connect()
+            log = Path(self.mktemp())
+            self.client = TLSClient(Path(self.certificate), log)
+            self.shake()
+            said = self.client.say(b"hello") + keyUpdates(log, count, 1)
+            self.raw.come = [said[at : at + size] for at in range(0, len(said), size)]
+            heard, calls = b"", 0
+            try:
+                while self.raw.come:
+                    calls += 1
+                    try:
+                        heard += self.tls.recv(8192)
+                    except BlockingIOError:
+                        pass
+            except ConnectionAbortedError:
+                self.assertGreater(count, MOST_SILENT)
+                self.assertLessEqual(calls, MOST_SILENT + 2)
+            else:
+                self.assertEqual((count, heard), (MOST_SILENT, b"hello"))
+            self.assertNothingKept()
+
+    def test_countsNoText(self) -> None:
+        """
+        Records with text do not count, however they come.
+        """
+        said = b"".join(self.client.say(b"x") for _ in range(3 * MOST_SILENT))
+        said += self.client.say(bytes(50000))
+        for size in (1, 3, 5, 1000, 8192):
+            heard = 0
+            for at in range(0, len(said), size):
+                heard += len(self.tls.decrypt(said[at : at + size]))
+            self.assertEqual(heard, 3 * MOST_SILENT + 50000)
+            self.assertEqual(self.tls._silent, 0)
+            said = b"".join(self.client.say(b"x") for _ in range(3 * MOST_SILENT))
+            said += self.client.say(bytes(50000))
 
     def test_broken(self) -> None:
         """

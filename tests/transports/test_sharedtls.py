@@ -77,9 +77,14 @@ class TLSClient:
     A client that speaks TLS to a transport in memory.
     """
 
-    def __init__(self, trusted: Path) -> None:
+    def __init__(self, trusted: Path, keyLog: Path | None = None) -> None:
+        """
+        @param keyLog: Where to write the secrets, if anywhere.
+        """
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
         context = ssl.create_default_context(cafile=str(trusted))
+        if keyLog is not None:
+            context.keylog_filename = str(keyLog)
         self._tls = context.wrap_bio(self._in, self._out, server_hostname="localhost")
 
     def say(self, data: bytes = b"") -> bytes:
