@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.bystander.abuses import ABUSES, WAYS, abuse
 from tests.bystander.attacker import Attacker
-from tests.bystander.waiting import ProcessorClock, Wait, quantile
+from tests.bystander.waiting import ProcessorClock, Wait, promptly, quantile
 
 
 class QuantileTests(SynchronousTestCase):
@@ -51,6 +51,21 @@ class WaitTests(SynchronousTestCase):
         """
         self.assertEqual(Wait(0.5, 0.02).caused, 0.02)
         self.assertEqual(Wait(0.02, 0.035).caused, 0.02)
+
+
+class PromptlyTests(SynchronousTestCase):
+    """
+    L{promptly} changes the priority of this thread for a while.
+    """
+
+    def test_restores(self) -> None:
+        """
+        It is never lower than before, and the same afterwards.
+        """
+        before = os.getpriority(os.PRIO_PROCESS, 0)
+        with promptly():
+            self.assertLessEqual(os.getpriority(os.PRIO_PROCESS, 0), before)
+        self.assertEqual(os.getpriority(os.PRIO_PROCESS, 0), before)
 
 
 class ProcessorClockTests(SynchronousTestCase):
