@@ -61,6 +61,11 @@ _MOST_DIGITS: Final = 18
 # and to decode them takes 50 ms.  A head that is a little too large is refused.
 MOST_IN_BLOCK: Final = 2 * MAX_FIELDS
 
+# RFC 7541 4.2: an encoder tells the smallest size that the table has had since the last
+# block, and the size that it has now.  A client could tell thousands in one frame, and
+# each takes 10 microseconds.
+MOST_RESIZED: Final = 2
+
 # Fields without which a refusal cannot be told: the host and the page.
 _FOR_REFUSAL: Final = (b"host", b"origin")
 
@@ -115,6 +120,7 @@ class FieldDecoder(Decoder):
         @raise OversizedHeaderListError: If there are too many fields.
         """
         try:
+            checkResized(data)
             if hasMoreFields(data, MOST_IN_BLOCK):
                 raise OversizedHeaderListError(f"a block has more than {MOST_IN_BLOCK} fields")
             self._fields = list(super().decode(data, raw=True))
@@ -123,6 +129,23 @@ class FieldDecoder(Decoder):
         except (HPACKError, IndexError, TypeError) as error:
             raise CompressionFault(f"a field block cannot be decoded: {error}") from error
         return []
+
+
+def checkResized(block: bytes) -> None:
+    """
+    Check how often a field block changes the size of the table, which it may do only at
+    its beginning, RFC 7541 4.2.  The decoder refuses what stands behind a field.
+
+    @raise HPACKError: If it does so more than L{MOST_RESIZED} times, or a number cannot be
+        read.
+    """
+    place = count = 0
+    while place < len(block) and block[place] & 0xE0 == 0x20:
+        count += 1
+        if count > MOST_RESIZED:
+            raise HPACKError(f"the table is resized more than {MOST_RESIZED} times")
+        # A size has a few bytes.
+        place += decode_integer(block[place : place + 16], 5)[1]
 
 
 def hasMoreFields(block: bytes, most: int) -> bool:

@@ -92,6 +92,31 @@ class FieldDecoderTests(SynchronousTestCase):
         self.assertFalse(hasMoreFields(block, count))
         self.assertEqual(count > 0 and hasMoreFields(block, count - 1), count > 0)
 
+    def test_refusesResizes(self) -> None:
+        """
+        A block may change the size of the table twice at its beginning.  Of a frame full of
+        such changes none is made.
+        """
+        smallest, largest = b"\x20", b"\x3f\xe1\x1f"
+        field = Encoder().encode([(b"a", b"b")])
+        decoder = FieldDecoder(1000)
+        decoder.decode(smallest + largest + field)
+        self.assertEqual(list(decoder.take()), [(b"a", b"b")])
+        for block in (
+            smallest * 3 + field,
+            (largest + smallest) * 4000 + field,
+            largest * 4000,
+        ):
+            self.assertRaises(CompressionFault, decoder.decode, block)
+            self.assertEqual(decoder.header_table_size, 4096)
+
+    def test_refusesLateResizes(self) -> None:
+        """
+        A block does not change the size of the table behind a field.
+        """
+        block = Encoder().encode([(b"a", b"b")]) + b"\x20"
+        self.assertRaises(CompressionFault, FieldDecoder(1000).decode, block)
+
     @settings(deadline=None)
     @given(st.binary(max_size=50))
     def test_refusesGarbage(self, block: bytes) -> None:
