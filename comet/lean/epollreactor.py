@@ -57,9 +57,19 @@ class PolledPort(Protocol):
         @return: How many were handled.
         """
 
+    def beginTurn(self) -> None:
+        """
+        See L{Fanout.beginTurn<comet.fanout.core.Fanout.beginTurn>}.
+        """
+
+    def endTurn(self) -> None:
+        """
+        See L{Fanout.endTurn<comet.fanout.core.Fanout.endTurn>}.
+        """
+
     def handlingFailed(self) -> None:
         """
-        L{handle} raised the exception that is being handled: log it.
+        L{handle} or L{endTurn} raised the exception that is being handled: log it.
         """
 
 
@@ -130,7 +140,8 @@ class LeanEPollReactor(EPollReactor):
         """
         Wait for events, and handle those that come first.
 
-        @return: Whether all of them were those of lean ports, and are handled.
+        @return: Whether all are handled, and Twisted's part has nothing more to do than its
+            timers.
         """
         ports, isDone = self._ports, True
         for port in ports:
@@ -141,8 +152,9 @@ class LeanEPollReactor(EPollReactor):
         # are there already.
         for event in happened:
             if event[0] == self._others:
-                self.doPoll(0)
-                isDone = False
+                self._pollOthers()
+                # What other threads ask for is called by Twisted's part.
+                isDone = not self.threadCallQueue
                 break
         for port in ports:
             mine = list(port.left)
@@ -165,6 +177,23 @@ class LeanEPollReactor(EPollReactor):
                 if port.left or port.waiting:
                     isDone = False
         return isDone and bool(happened)
+
+    def _pollOthers(self) -> None:
+        """
+        Handle the events of what Twisted watches.  What a bus tells meanwhile goes to the
+        readers at the end, without a timer and another turn for it.
+        """
+        ports = self._ports
+        for port in ports:
+            port.beginTurn()
+        try:
+            self.doPoll(0)
+        finally:
+            for port in ports:
+                try:
+                    port.endTurn()
+                except Exception:
+                    port.handlingFailed()
 
 
 def install() -> None:

@@ -67,6 +67,9 @@ class LeanPort:
         self.seconds = edge.seconds
         self.connections: Mapping[int, Any] = edge.connections
         self.waiting: Mapping[int, int] = edge.waiting.events
+        # One attribute each, since the reactor calls both in every turn.
+        self.beginTurn = edge.hub.fanout.beginTurn
+        self.endTurn = edge.hub.fanout.endTurn
         self._makeConnection = makeConnection
         # Any: the annotations of the library leave out the call on which its own accept()
         # stands, which looks up the family and the kind of the socket each time: nine

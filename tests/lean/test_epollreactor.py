@@ -40,6 +40,10 @@ class FakePort:
     @ivar also: Called when it has events.
 
     @ivar waiting: The events that it says wait.
+
+    @ivar turns: What it was told of turns.
+
+    @ivar atEnd: Called when a turn ends.
     """
 
     waiting: Mapping[int, int] = {}
@@ -53,8 +57,23 @@ class FakePort:
         self.keep = 0
         self.most = 1024
         self.also: Callable[[], object] = lambda: None
+        self.turns: list[str] = []
+        self.atEnd: Callable[[], object] = lambda: None
         reactor.edgeEpoll.register(self.fd, EPOLLIN)
         reactor.addPort(self)
+
+    def beginTurn(self) -> None:
+        """
+        See L{PolledPort.beginTurn}.
+        """
+        self.turns.append("begun")
+
+    def endTurn(self) -> None:
+        """
+        See L{PolledPort.endTurn}.
+        """
+        self.turns.append("ended")
+        self.atEnd()
 
     def handle(self, happened: Sequence[tuple[int, int]], over: float) -> int:
         """
@@ -219,6 +238,22 @@ class IterateTests(PolledCase):
         theirs.send(b"x")
         self.reactor.iterate(0)
         self.assertEqual(heard, [b"y", "port"])
+        self.assertEqual(port.turns, ["begun", "ended"])
+
+    def test_othersInOneTurn(self) -> None:
+        """
+        What Twisted watches is handled within a turn of each port, also where the end of
+        that of another port fails.
+        """
+        (one, first), (two, _) = self.port(), self.port()
+        ours, other = self.pair()
+        one.atEnd = lambda: 1 / 0
+        self.reactor.addReader(Watched(ours, lambda: two.turns.append(ours.recv(9).decode())))
+        other.send(b"y")
+        first.send(b"x")
+        self.reactor.iterate(0)
+        self.assertEqual(two.turns, ["begun", "y", "ended"])
+        self.assertEqual(one.told, [-1, one.fd])
 
     def test_waiting(self) -> None:
         """

@@ -271,7 +271,7 @@ class RedisProtocol(Protocol):
     def _pushReceived(self, item: list[Any]) -> None:
         kind = item[0] if item and isinstance(item[0], bytes) else b""
         told = item[1:] if kind == b"message" else item[2:] if kind == b"pmessage" else []
-        if len(told) == 2 and all(isinstance(each, bytes) for each in told):
+        if len(told) == 2 and isinstance(told[0], bytes) and isinstance(told[1], bytes):
             self._pushListener.pushed(told[0], told[1])
         elif kind in _CONFIRMATIONS and self._waiting and self._waiting[0].confirmations:
             self._unconfirmed += 1

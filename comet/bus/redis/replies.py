@@ -334,9 +334,11 @@ def readEndMoved(data: bytes) -> tuple[Cursor, int]:
     @return: The end of the log, and the position from which it moved.
     """
     parts = data.split(b" ")
-    if len(parts) != 3 or not all(each.isdigit() and len(each) < 20 for each in parts[1:]):
-        raise BadReply(f"{data!r:.100} is not a move of the log end")
-    return Cursor(epochOf(parts[0]), int(parts[2])), int(parts[1])
+    if len(parts) == 3:
+        epoch, before, end = parts
+        if before.isdigit() and end.isdigit() and len(before) < 20 and len(end) < 20:
+            return Cursor(epochOf(epoch), int(end)), int(before)
+    raise BadReply(f"{data!r:.100} is not a move of the log end")
 
 
 @frozen
