@@ -42,9 +42,12 @@ class EdgeTestCase(TestCase):
 
     @cvar options: The options of the server that the tests of this class
         share.
+
+    @cvar isSecure: Whether that server speaks TLS on all ports.
     """
 
     timeout = 120
+    isSecure = False
     options: Sequence[str] = ("--open", "open/**")
 
     def __init__(self, methodName: str = "runTest") -> None:
@@ -124,10 +127,15 @@ class EdgeTestCase(TestCase):
         """
         The server that all tests with the same options share.
         """
-        options = tuple(self.options)
-        process = _shared.get(options)
+        options, made = tuple(self.options), authority()
+        key = (*options, "TLS") if self.isSecure else options
+        process = _shared.get(key)
         if process is None or not process.isRunning:
-            process = _shared[options] = CometProcess(*options, secure=authority())
+            process = _shared[key] = (
+                CometProcess(*options, listen=made.endpoint, tls=made.context, secure=made)
+                if self.isSecure
+                else CometProcess(*options, secure=made)
+            )
         if process not in self.servers:
             self.servers.append(process)
         return process

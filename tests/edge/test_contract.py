@@ -32,7 +32,7 @@ class AwkwardTests(EdgeTestCase):
         50 live.
         """
         name = self.channel("c")
-        connection = HttpConnection(TcpConnection(self.site.port))
+        connection = HttpConnection(TcpConnection(self.site.port, self.site.tls))
         self.addCleanup(connection.tcp.close)
         lines = awkwardLines(name, 200)
         start = publish(self.site, name, "start").cursor
@@ -123,7 +123,7 @@ class SlowTests(EdgeTestCase):
         for client in clients:
             client.open([name])
             self.assertIsInstance(client.next(), BareCursor)
-        connection = HttpConnection(TcpConnection(self.site.port))
+        connection = HttpConnection(TcpConnection(self.site.port, self.site.tls))
         self.addCleanup(connection.tcp.close)
         published: list[Published] = []
         for first in range(0, 100, 20):
@@ -204,3 +204,27 @@ class TwistedSlowTests(SlowTests):
     """
 
     options = (*SlowTests.options, "--edge", "twisted")
+
+
+class SecureAwkwardTests(AwkwardTests):
+    """
+    Awkward messages arrive unchanged, through TLS.
+    """
+
+    isSecure = True
+
+
+class SecureGapTests(GapTests):
+    """
+    Readers that resume too late, through TLS.
+    """
+
+    isSecure = True
+
+
+class SecureSlowTests(SlowTests):
+    """
+    Readers that do not read for a while, through TLS.
+    """
+
+    isSecure = True
