@@ -106,7 +106,23 @@ class JoinPoint:
             openReader(reader, names, since)
             self.learn(reader, since.default)
             return
-        joinAt(reader, group, self.names, cursor)
+        reader.progress.begin(self.names, cursor)
+        reader.group = group
+        fanout.readers[reader] = None
+        if group.members:
+            group.members += 1
+        else:
+            fanout.registry.addMember(group)
+        if fanout.namesChanged is not None:
+            fanout.namesChanged(reader)
+        # What the reader is told first may have closed it.
+        joined = reader.group if reader.beginAtEnd() else None
+        if joined is None:
+            return
+        if fanout.isContinuous and reader.progress.cursor == fanout.cursor:
+            joined.joinAtCursor(reader)
+        else:
+            joined.join(reader)
 
     def learn(self, reader: Reader, startPosition: StartPosition) -> None:
         """
@@ -118,29 +134,3 @@ class JoinPoint:
         if reader.state is State.LIVE and reader.progress.names == self.names:
             # The reader did not wait for the bus.
             self._knowsEnd = self._knowsEnd or type(startPosition) is Now
-
-
-def joinAt(reader: Reader, group: Group, names: tuple[str, ...], cursor: Cursor) -> None:
-    """
-    Open a reader in a group at a cursor that L{JoinPoint.find} has told in this turn.
-
-    @param names: Its names, as it has asked for them.
-    """
-    fanout = reader.fanout
-    reader.progress.begin(names, cursor)
-    reader.group = group
-    fanout.readers[reader] = None
-    if group.members:
-        group.members += 1
-    else:
-        fanout.registry.addMember(group)
-    if fanout.namesChanged is not None:
-        fanout.namesChanged(reader)
-    # What the reader is told first may have closed it.
-    joined = reader.group if reader.beginAtEnd() else None
-    if joined is None:
-        return
-    if fanout.isContinuous and reader.progress.cursor == fanout.cursor:
-        joined.joinAtCursor(reader)
-    else:
-        joined.join(reader)

@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 
 from comet.fanout.core import FIRST_BYTES, FIRST_MESSAGES, Fanout
 from comet.fanout.delivery import DirectReaders
+from comet.fanout.groups import Group
 from comet.fanout.reader import Reader
 from comet.fanout.sending import sendAll
 from comet.fanout.states import Input, State, step
@@ -19,6 +20,7 @@ from comet.fanout.unsent import CUT_BYTES
 from comet.framing.budget import CompressionBudget
 from comet.http.polls import MOST_NEW, Outcome
 from comet.interfaces.sockets import DirectSocket
+from comet.model.clients import Client
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
 from comet.model.positions import ReadResult, ResolvedStarts, StartPosition
@@ -237,6 +239,31 @@ class PollReader(Reader, Generic[R]):
         if self._time:
             self.fanout.wheel.set(self, self._time)
         return True
+
+    def joinAgain(self, group: Group, client: Client) -> None:
+        """
+        Open a direct poll again that was answered as it waited at the log end: at the
+        cursor of the fan-out, without a query to the bus.
+
+        @param group: The group in which it reads the names that it had.  A poll that has
+            asked for the same may join there in this turn.
+
+        @param client: The client that asks now.
+        """
+        fanout, direct = self.fanout, self.direct
+        assert direct is not None, "a poll that is not direct"
+        self.client = client
+        self.state = _LIVE
+        self.progress.begin(self.progress.names, fanout.cursor)
+        self.group = group
+        group.direct[self] = direct
+        fanout.readers[self] = None
+        if group.members:
+            group.members += 1
+        else:
+            fanout.registry.addMember(group)
+        if fanout.namesChanged is not None:
+            fanout.namesChanged(self)
 
     def caughtUp(self) -> None:
         """

@@ -11,9 +11,8 @@ all comebacks when it hands a connection to such code, and when another turn beg
 
 from __future__ import annotations
 
-from comet.fanout.joinpoint import joinAt
+from comet.fanout.groups import Group
 from comet.fanout.polls import PollReader
-from comet.fanout.states import State
 from comet.lean.plans import ParsedRequest
 from comet.model.clients import Client
 
@@ -24,13 +23,22 @@ class Comeback:
 
     @ivar request: The request.
 
+    @ivar client: The client.
+
+    @ivar group: The group in which the poll waits.
+
     @ivar wait: For how many seconds a poll may wait for a message.
     """
 
-    __slots__ = ("_client", "_cursor", "_group", "_most", "_shape", "request", "wait")
+    __slots__ = ("_cursor", "_most", "_shape", "client", "group", "request", "wait")
 
     def __init__(
-        self, request: ParsedRequest, client: Client, reader: PollReader[bytes], wait: float
+        self,
+        request: ParsedRequest,
+        client: Client,
+        group: Group,
+        reader: PollReader[bytes],
+        wait: float,
     ) -> None:
         """
         @param reader: The reader of the held poll, which has joined its group at the
@@ -38,8 +46,8 @@ class Comeback:
         """
         self.request = request
         self.wait = wait
-        self._client = client
-        self._group = reader.group
+        self.client = client
+        self.group = group
         # Each plan has a shape of its own: readers of the same shape have asked for the same.
         self._shape = reader.shape
         self._cursor = reader.progress.cursor
@@ -47,26 +55,16 @@ class Comeback:
 
     def fits(self, reader: PollReader[bytes]) -> bool:
         """
-        Tell whether a poll may be held like the noted one.
+        Tell whether a poll may L{join<PollReader.joinAgain>} like the noted one.
 
         @param reader: The reader of the last poll of its connection.
         """
-        hub, group = self.request.plan.hub, self._group
+        hub = self.request.plan.hub
         fanout = hub.fanout
         return (
-            group is not None
-            and reader.shape is self._shape
+            reader.shape is self._shape
             and fanout.cursor is self._cursor
-            and not (group.isRetired or hub.bursts.added)
+            and fanout.isContinuous
+            and not (self.group.isRetired or hub.bursts.added)
             and len(fanout.readers) < self._most
         )
-
-    def join(self, reader: PollReader[bytes]) -> None:
-        """
-        Open a reader that L{fits}.
-        """
-        group = self._group
-        assert group is not None, "the reader does not fit"
-        reader.state = State.OPENING
-        reader.client = self._client
-        joinAt(reader, group, reader.progress.names, self._cursor)

@@ -116,14 +116,16 @@ class HTTPConnection(IdentifyingConnection):
         @return: Whether it is held.
         """
         comeback: Comeback | None = self.edge.comebacks.get(data)
-        if comeback is None or self.unsent or self._hasAnswers or not comeback.fits(answered):
+        if comeback is None or self.unsent or not comeback.fits(answered):
+            return False
+        if self._answers is not None and self._answers.waiting:
             return False
         request = comeback.request
         plan = request.plan
         self.answered, self.buffer = None, b""
         self.plan, self.tags = plan, request.tags
         self.direct, self.forwarded = answered.direct, None
-        comeback.join(answered)
+        answered.joinAgain(comeback.group, comeback.client)
         if answered.state is not State.CLOSED:
             self.hold(answered, comeback.wait)
         traffic = plan.traffic or plan.findTraffic()

@@ -105,7 +105,7 @@ class PollPlan(ReadPlan):
             and hub.proxies is None
             and hub.mayRepeat(client, self.wait)
         ):
-            noted = Comeback(request, client, reader, self.wait)
+            noted = Comeback(request, client, group, reader, self.wait)
             connection.edge.comebacks[connection.buffer] = noted
 
 

@@ -37,7 +37,7 @@ POLLS = ("longpoll", "jsonp")
 # The most calls of Python functions for each poll: to answer it, and to hold it
 # again when it comes back.
 POLL_CALLS: Final = 0.4
-ASK_CALLS: Final = 12.5
+ASK_CALLS: Final = 8.5
 
 # The most calls of Python functions for each new reader, from C{accept} until it
 # is live.
