@@ -47,6 +47,7 @@ from comet.web.resources import CometResource
 from comet.web.site import CometSite
 from tests.fuzz import corpus
 from tests.fuzz.memory import MemoryServer
+from tests.fuzz.shaking import hellos, makeShaking
 
 _LIMITS: Final = Limits(maxMessage=4096)
 _EPOCH: Final = "k3f9a2"
@@ -320,6 +321,7 @@ def makeParsers() -> list[Parser]:
         Parser("stored", _stored, corpus.STORED, (NotOurs,)),
         Parser("pushed", _pushed, corpus.PUSHED, (NotOurs,)),
         Parser("moved", _moved, corpus.MOVES, (BadReply,)),
+        Parser("tls", makeShaking(halves), hellos(), (OSError,)),
         Parser("http1", lambda data: server.http1(halves(data)), streams, ()),
         Parser("http2", lambda data: server.http2(halves(data)), corpus.CONVERSATIONS, ()),
         Parser("websocket", lambda data: server.webSocket(halves(data)), corpus.FRAMES, ()),
