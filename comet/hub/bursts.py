@@ -226,11 +226,13 @@ class Bursts:
         if not burst:
             return False
         self.added, self._messages, self._size = [], 0, 0
-        if self._isBusy:
+        # Every publication comes by here: a bus that stores at once is not asked twice.
+        isIdle = self._isInstant and not (self._asked or self._queued)
+        if isIdle or not self._isBusy:
+            self._storeAll(burst)
+        else:
             self._storeAll([each for each in burst if each.publisher is None])
             self._wait([each for each in burst if each.publisher is not None])
-        else:
-            self._storeAll(burst)
         return bool(self.added)
 
     def _storeAll(self, burst: Sequence[PublishRequest]) -> None:
