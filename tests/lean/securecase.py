@@ -4,6 +4,8 @@ The base of the test cases of the lean edge over TLS.
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import socket
 import ssl
 import tempfile
@@ -28,7 +30,9 @@ def certified() -> tuple[Path, Path, ssl.SSLContext]:
 
     @return: The paths of both, and the context.
     """
-    key, certificate = makeCertificate(Path(tempfile.mkdtemp(prefix="comet-lean-tls-")))
+    folder = tempfile.mkdtemp(prefix="comet-lean-tls-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    key, certificate = makeCertificate(Path(folder))
     return key, certificate, ssl.create_default_context(cafile=str(certificate))
 
 
