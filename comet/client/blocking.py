@@ -412,8 +412,8 @@ class Subscription(BaseSubscription):
         finally:
             with self._lock:
                 self._isWaiting, self._call = False, None
-            if self._isClosed:
-                self._end()
+                if self._isClosed:
+                    self._end()
 
     def _next(self, until: float | None) -> Message | Gap | None:
         reading = self._reading
@@ -475,18 +475,19 @@ class Subscription(BaseSubscription):
         """
         with self._lock:
             self._isClosed = True
-            isWaiting, call = self._isWaiting, self._call
+            call = self._call
+            if not self._isWaiting:
+                self._end()
         if call is not None:
             call.cancel()
             self._client._wake()
-        if not isWaiting:
-            self._end()
 
     def _end(self) -> None:
-        pending, self._pending = self._pending, None
-        if pending is not None:
-            pending.cancel()
-        self._reading.close()
+        with self._lock:
+            pending, self._pending = self._pending, None
+            if pending is not None:
+                pending.cancel()
+            self._reading.close()
 
     def __iter__(self) -> Iterator[Message | Gap]:
         return self
@@ -495,7 +496,7 @@ class Subscription(BaseSubscription):
         try:
             item = self.next()
         except Closed:
-            self._reading.close()
+            self._end()
             raise StopIteration from None
         assert item is not None
         return item

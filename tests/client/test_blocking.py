@@ -14,7 +14,15 @@ from twisted.trial.unittest import TestCase
 
 from comet.client.blocking import Client, Closing, Message, Subscription, Timing
 from comet.client.failures import Closed
-from tests.client.awkwardcontract import AT, OK, STREAM, AwkwardContract, AwkwardSetting, answering
+from tests.client.awkwardcontract import (
+    AT,
+    OK,
+    STREAM,
+    AwkwardContract,
+    AwkwardSetting,
+    answering,
+    messages,
+)
 from tests.client.awkwardserver import AwkwardServer, Visit, chunk, frame, response
 from tests.client.contract import ShellContract
 from tests.edge.case import EdgeTestCase
@@ -223,6 +231,38 @@ class ClosedByThreadTests(BlockingShell, AwkwardSetting, TestCase):
                 self.assertEqual(self.closeWaiting(server, transport, isShort), [])
                 server.close()
                 self.assertEqual(ended, [True])
+
+    def test_anyMoment(self) -> None:
+        """
+        Whatever the thread does just then, also where it takes messages all the time, its iterator
+        ends and nothing else is raised.
+        """
+
+        def play(visit: Visit) -> None:
+            visit.take()
+            visit.send(STREAM + chunk(AT))
+            visit.sendEach(chunk(each) for each in messages())
+
+        server = self.serve(play)
+        client = self.client(server, transport="stream")._client
+        failures: list[BaseException] = []
+
+        def read(reading: Subscription) -> None:
+            try:
+                for _ in reading:
+                    pass
+            except BaseException as error:
+                failures.append(error)
+
+        for number in range(100):
+            reading = client.subscribe("a", "k3f9a2-7")
+            thread = threading.Thread(target=read, args=(reading,), daemon=True)
+            thread.start()
+            time.sleep(number % 10 / 1000)
+            reading.close()
+            thread.join(60)
+            self.assertFalse(thread.is_alive())
+        self.assertEqual(failures, [])
 
     def test_sleeps(self) -> None:
         """
