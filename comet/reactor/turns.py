@@ -42,7 +42,7 @@ requests that were begun.
 Nothing stops a request in its middle.  Those that may take longer than a share do
 their work in parts: queries with patterns (L{comet.bus.memory.query}), readers
 that catch up (L{comet.fanout.core}), large groups of polls
-(L{comet.fanout.backlog}).
+(L{comet.fanout.backlog}), compressed batches (L{comet.transports.latebatch}).
 """
 
 from __future__ import annotations

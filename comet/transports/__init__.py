@@ -35,5 +35,6 @@ client may have them.
   - L{tcp}: raw TCP
   - L{maker}: transports that plugins add
   - L{call}: the resource of calls
+  - L{latebatch}: a compressed batch, read in parts
   - L{channel}: the resources of channels: publish, read by any transport, delete
 """

@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final, Protocol
 
+from twisted.internet.defer import Deferred
+
 from comet.errors import BadChannel, CometError
-from comet.framing.publications import BatchReader, readBatch, readBody
+from comet.framing.publications import BatchReader, readBody
 from comet.http.negotiation import chooseTransport
 from comet.http.polls import entityTag
 from comet.http.reads import ReadRequest
@@ -18,11 +20,13 @@ from comet.http.responses import COMMON, JSON, Response, batchResponse, publishe
 from comet.hub.hub import Hub
 from comet.model.channels import isPattern
 from comet.model.clients import Client
+from comet.model.messages import Publication, Published
 from comet.transports.clientrequest import OTHER
 from comet.transports.detach import connectionOf, hasInputBehind
 from comet.transports.exchange import Exchange
 from comet.transports.iframe import IFrameResource
 from comet.transports.jsonp import JSONPResource
+from comet.transports.latebatch import LateBatch
 from comet.transports.longpoll import LongPollResource
 from comet.transports.multipart import MultipartResource
 from comet.transports.poll import PollResource
@@ -201,20 +205,25 @@ class PublishResource(HubResource):
         exchange.countAs("publish")
         client = exchange.client
         self.hub.checkPublisher(client)
-        reader = exchange.bodyReader
-        if isinstance(reader, BatchReader):
-            publications = reader.finish()
-        else:
-            publications = readBatch(
-                exchange.head.header("Content-Type"),
-                exchange.body(),
-                self.hub.settings.limits,
-                client.publisher,
-                partial(self.hub.checkPublish, client),
-            )
         isAwaited = hasInputBehind(exchange.request)
         publisher = connectionOf(exchange.request)
-        stored = self.hub.store(client, publications, isAwaited, exchange, publisher)
+
+        def store(publications: Sequence[Publication]) -> Deferred[Sequence[Published]]:
+            # To read them may have taken a while.
+            self.hub.checkKnown(client)
+            return self.hub.store(client, publications, isAwaited, exchange, publisher)
+
+        reader = exchange.bodyReader
+        if isinstance(reader, BatchReader):
+            stored = self.hub.store(client, reader.finish(), isAwaited, exchange, publisher)
+        else:
+            late = LateBatch(
+                self._reader(exchange, client),
+                exchange.bodyParts(),
+                self.hub.turns,
+                lambda: exchange.isGone,
+            )
+            stored = late.done.addCallback(store)
         exchange.respondWhen(stored, batchResponse)
 
     def admit_POST(self, exchange: Exchange) -> BatchReader | None:
@@ -227,9 +236,12 @@ class PublishResource(HubResource):
         client = exchange.client
         self.hub.checkPublisher(client)
         self.hub.clientLimits.checkPublish(client, exchange)
-        head = exchange.head
-        if head.header("Content-Encoding") is not None:
+        if exchange.head.header("Content-Encoding") is not None:
             return None
+        return self._reader(exchange, client)
+
+    def _reader(self, exchange: Exchange, client: Client) -> BatchReader:
+        head = exchange.head
         return BatchReader(
             head.header("Content-Type"),
             self.hub.settings.limits,

@@ -4,7 +4,7 @@ One HTTP request, between Twisted and the hub: what it may not get wrong, and wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from io import SEEK_END
 from typing import TYPE_CHECKING, Any, Final
@@ -15,7 +15,7 @@ from twisted.web.server import Request
 from comet.access.lookups import Lookup, hasPublishKey
 from comet.errors import CometError, Forbidden, TooLarge, WrongHost
 from comet.fanout.polls import HALF_CLOSED
-from comet.framing.codings import undoCoding
+from comet.framing.codings import undoneParts
 from comet.http.credentials import Credentials, cookiesCount, headCredential
 from comet.http.origins import CORS
 from comet.http.reads import ReadRequest, parseReadRequest, readAccount
@@ -335,6 +335,13 @@ class ClientRequest:
 
         @raise BadMessage: If the body is not in its coding.
         """
+        return b"".join(self.bodyParts(most))
+
+    def bodyParts(self, most: int | None = None) -> Iterator[bytes]:
+        """
+        Read the body of the request as L{body} does, a part at a time.  A small body may
+        become a large one by its coding.
+        """
         whole = self.hub.settings.limits.maxBatchBytes
         content = self.request.content
         assert content is not None, "Twisted sets it before a request is rendered"
@@ -343,7 +350,7 @@ class ClientRequest:
         content.seek(0)
         body: bytes = content.read()
         coding = self.head.header("Content-Encoding")
-        return body if coding is None else undoCoding(coding, body, most or whole)
+        return iter((body,)) if coding is None else undoneParts(coding, body, most or whole)
 
     @property
     def bodyReader(self) -> object:

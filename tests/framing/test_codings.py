@@ -7,13 +7,14 @@ from __future__ import annotations
 import gzip
 import tracemalloc
 import zlib
+from random import Random
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.errors import BadMessage, TooLarge, Unsupported
-from comet.framing.codings import MAX_MEMBERS, undoCoding
+from comet.framing.codings import MAX_MEMBERS, PART, undoCoding, undoneParts
 
 
 class CodingTests(SynchronousTestCase):
@@ -87,3 +88,52 @@ class CodingTests(SynchronousTestCase):
         empty = gzip.compress(b"")
         self.assertEqual(undoCoding("gzip", empty * MAX_MEMBERS, 0), b"")
         self.assertRaises(BadMessage, undoCoding, "gzip", empty * (MAX_MEMBERS + 1), 0)
+
+
+class PartTests(SynchronousTestCase):
+    """
+    L{undoneParts}.
+    """
+
+    def test_smallParts(self) -> None:
+        """
+        A small body that becomes a large one does so in parts, and none is made before it
+        is asked for.
+        """
+        whole = b"ab" * 500_000
+        parts = undoneParts("gzip", gzip.compress(whole), len(whole))
+        first = next(parts)
+        self.assertEqual(len(first), PART)
+        rest = list(parts)
+        self.assertEqual(max(map(len, rest)), PART)
+        self.assertEqual(first + b"".join(rest), whole)
+
+    @settings(deadline=None)
+    @given(
+        st.lists(st.tuples(st.binary(max_size=40), st.integers(0, 3000)), max_size=5),
+        st.integers(1, 9),
+    )
+    def test_anyMembers(self, texts: list[tuple[bytes, int]], level: int) -> None:
+        """
+        The parts of any members together are what was compressed.
+        """
+        wholes = [text * count for text, count in texts] or [b""]
+        body = b"".join(gzip.compress(whole, level) for whole in wholes)
+        whole = b"".join(wholes)
+        self.assertEqual(b"".join(undoneParts("gzip", body, len(whole))), whole)
+        if whole:
+            with self.assertRaises(TooLarge):
+                list(undoneParts("gzip", body, len(whole) - 1))
+
+    def test_longBodies(self) -> None:
+        """
+        A body of several parts that hardly becomes larger is undone, too, and one that is
+        cut short is not gzip.
+        """
+        whole = Random(1).randbytes(5 * PART)
+        body = gzip.compress(whole)
+        self.assertEqual(b"".join(undoneParts("gzip", body, len(whole))), whole)
+        for end in (len(body) - 1, PART, 2 * PART + 1):
+            with self.assertRaises(BadMessage):
+                list(undoneParts("gzip", body[:end], len(whole)))
+        self.assertEqual(b"".join(undoneParts("identity", whole, 1)), whole)
