@@ -15,9 +15,11 @@ except ModuleNotFoundError:
     # The benchmarks use a part of the tests, and need none of their packages.
     pass
 else:
-    # No test depends on how fast the machine is.
+    # No test depends on how fast the machine is; and a contract is inherited by all that
+    # keep it.
+    checks = [HealthCheck.too_slow, HealthCheck.differing_executors]
     settings.register_profile(
-        "comet", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+        "comet", settings.default, deadline=None, suppress_health_check=checks
     )
     settings.load_profile("comet")
 
