@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from attrs import field, frozen
 
-from comet.errors import BadChannel, BadCursor, BadMessage, BadRequest, CometError
-from comet.framing.publications import Limits, checkBase64, readObject, shown
+from comet.errors import BadChannel, BadCursor, BadMessage, BadRequest, CometError, TooLarge
+from comet.framing.publications import Limits, checkBase64, checkCommas, readObject, shown
 from comet.framing.strictjson import decode, encode
 from comet.model.channels import parseChannel, parseName
 from comet.model.cursors import Cursor
@@ -196,11 +196,14 @@ def readFields(raw: bytes, limits: Limits) -> Fields:
     @raise CommandError: If it is not a JSON object; nothing else is raised.
     """
     try:
+        checkCommas(raw, limits)
         # The command itself is one level around the data; one more is allowed
         # for the value of a ping.
         fields = decode(raw, limits.maxDepth + 2)
     except BadMessage as error:
         raise CommandError(None, _withoutToken(raw, error)) from None
+    except TooLarge as error:
+        raise CommandError(None, error) from None
     if not isinstance(fields, dict):
         other = f"{shown(fields)} is not a command: it is not an object"
         raise CommandError(None, BadMessage(other))

@@ -80,6 +80,14 @@ class Limits:
         """
         return 6 * self.maxMessage + 4096
 
+    @property
+    def maxCommas(self) -> int:
+        """
+        How many commas a command, or a line of a batch, may have: room for a message of
+        nothing else, for all names, each with a start position, and for the other fields.
+        """
+        return self.maxMessage + 2 * self.maxChannels + 4096
+
 
 def shown(value: Any) -> str:
     """
@@ -489,6 +497,19 @@ def _checkSize(size: int, most: int) -> None:
         raise TooLarge(f"the message has {size} bytes; at most {most} are allowed")
 
 
+def checkCommas(text: bytes, limits: Limits) -> None:
+    """
+    Refuse a command, or a line of a batch, that has more items than fit into a message.  Its
+    size has room for escapes, which a comma never is, and to read an item takes a hundred
+    times as long as to read a byte of a string.
+
+    @raise TooLarge: If it has more commas than L{Limits.maxCommas}.
+    """
+    most = limits.maxCommas
+    if len(text) > most and text.count(b",") > most:
+        raise TooLarge(f"it has more than {most} commas, the most that are allowed")
+
+
 def checkChannels(channels: Sequence[str], limits: Limits) -> tuple[str, ...]:
     """
     Check the names to which a message is to be published.
@@ -540,6 +561,7 @@ def checkBase64(encoding: Any, data: Any) -> bytes:
 
 
 def _readLine(line: bytes, limits: Limits, publisher: str) -> Publication:
+    checkCommas(line, limits)
     # The object around the data is one more level.
     fields = decode(line, limits.maxDepth + 1)
     if not isinstance(fields, dict):

@@ -103,6 +103,23 @@ class ReadTests(SynchronousTestCase):
         for raw in (b"", b"{", b"[]", b'"ping"', b"null", b"\xff", b'{"ping":1e400}', b"{} {}"):
             self.assertIsNone(self.refuse(raw, BadMessage).id)
 
+    def test_boundsItems(self) -> None:
+        """
+        A command has no more items than there is room for in a message, and for names; a
+        string of commas is a message like others.
+        """
+        most = LIMITS.maxCommas
+        fits = b'{"ping":[%b1]}' % (b"1," * most)
+        ping = readCommand(fits, LIMITS)
+        assert isinstance(ping, Ping)
+        self.assertEqual(len(ping.value), most + 1)
+        self.assertLess(len(fits), LIMITS.maxCommandBytes)
+        self.assertIsNone(self.refuse(b'{"ping":[1,%b1]}' % (b"1," * most), TooLarge).id)
+        text = b'{"publish":"a","data":"%b"}' % (b"," * LIMITS.maxMessage)
+        publish = readCommand(text, LIMITS)
+        assert isinstance(publish, Publish)
+        self.assertEqual(publish.publication.data, "," * LIMITS.maxMessage)
+
     def test_repeatsNoToken(self) -> None:
         """
         The error for what is not JSON repeats its beginning, but where a token may be in

@@ -316,6 +316,15 @@ class LongLineTests(SynchronousTestCase):
     A line that is longer than any message can make it.
     """
 
+    def test_items(self) -> None:
+        """
+        A line of more items than fit into a message is refused before they are read.
+        """
+        line = b'{"channel":"a","data":[%b1]}' % (b"1," * LIMITS.maxCommas)
+        self.assertLess(len(line), LIMITS.maxCommandBytes)
+        error = self.assertRaises(TooLarge, readBatch, NDJSON, b"\n" + line, LIMITS)
+        self.assertTrue(error.detail.startswith("line 2: it has more than"), error.detail)
+
     def test_refusedByLength(self) -> None:
         """
         A line that is too long is refused by its length, without being decoded.
