@@ -6,6 +6,8 @@ lean edge has stopped.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
+from functools import partial
 from ssl import SSLError
 from typing import Any, Final
 
@@ -18,7 +20,7 @@ from comet.reactor.turns import Turns
 from comet.transports.sharedtls import SharedTLSFactory
 
 # As pyOpenSSL says that the connection below has ended.
-_END: Final = (-1, "Unexpected EOF")
+_cutOff: Final = partial(SysCallError, -1, "Unexpected EOF")
 
 
 class ContinuedTLS:
@@ -29,9 +31,10 @@ class ContinuedTLS:
 
     def __init__(self, tls: TLSSocket) -> None:
         self._tls = tls
-        # What came decrypted, and how it ended.
+        # What came decrypted; and what makes the error of how it ended.  An error that is
+        # kept would keep what raises it, and so itself, in its traceback.
         self._heard: deque[bytes] = deque()
-        self._ended: Error | None = None
+        self._ended: Callable[[], Error] | None = None
         # What is to be sent.
         self._said: list[bytes] = []
 
@@ -69,13 +72,13 @@ class ContinuedTLS:
             try:
                 heard = self._tls.decrypt(data)
             except SSLError as error:
-                self._ended = Error([("SSL routines", "", str(error.reason))])
+                self._ended = partial(Error, [("SSL routines", "", str(error.reason))])
             except OSError:
-                self._ended = SysCallError(*_END)
+                self._ended = _cutOff
             else:
                 self._heard.append(heard)
                 if self._tls.isOver:
-                    self._ended = ZeroReturnError()
+                    self._ended = ZeroReturnError
         return len(data)
 
     def bio_shutdown(self) -> None:
@@ -83,7 +86,7 @@ class ContinuedTLS:
         Nothing more comes.
         """
         if self._ended is None:
-            self._ended = SysCallError(*_END)
+            self._ended = _cutOff
 
     def recv(self, size: int) -> bytes:
         """
@@ -95,7 +98,7 @@ class ContinuedTLS:
             heard = self._heard.popleft()
             if heard:
                 return heard
-        raise self._ended or WantReadError()
+        raise (self._ended or WantReadError)()
 
     def send(self, data: bytes) -> int:
         """

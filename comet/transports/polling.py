@@ -165,10 +165,13 @@ class HeldPoll:
         """
         self._isAnswered = True
         self._reader = None
+        exchange = self.exchange
+        # Or each would keep the others until the collector finds them, which may be never.
+        exchange.whenGone = exchange.whenInputEnds = None
         hold, self._hold = self._hold, None
         if hold is not None:
             hold.release()
-        return not self.exchange.isGone
+        return not exchange.isGone
 
     def pollAnswered(self, response: Any) -> None:
         """

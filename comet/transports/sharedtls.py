@@ -139,6 +139,18 @@ class SharedTLSProtocol(_TLSProtocol):  # type: ignore[misc]
             data = data[sent:]
         transport.write(data)
 
+    def _tlsShutdownFinished(self, reason: Failure | None) -> None:
+        """
+        TLS is over.
+
+        @param reason: Why, unless both sides have ended it.
+        """
+        if reason is not None:
+            # The frames of its traceback have it, and the connection with its TLS: they
+            # would stay until the collector finds them, which may be never.
+            reason.cleanFailure()
+        super()._tlsShutdownFinished(reason)
+
     def pauseProducing(self) -> None:
         """
         Deliver nothing more: the wrapped protocol asks for this.

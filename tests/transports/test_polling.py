@@ -4,13 +4,18 @@ Tests of L{comet.transports.polling}: what polling and long polling share.
 
 from __future__ import annotations
 
+import gc
+from typing import Any
+
 from twisted.web.server import Request
 from twisted.web.test.requesthelper import DummyChannel
 
+from comet.fanout.polls import PollReader
 from comet.fanout.unsent import POLL_BYTES
 from comet.http.pace import UNSENT_TIMEOUT
 from comet.http.polls import HTTP1PollShape, Outcome, PollResponseShape
 from comet.transports.longpoll import LongPollResource
+from comet.transports.polling import HeldPoll
 from comet.transports.sinks import PIECE
 from tests.transports.case import COMMON, HubTestCase, Response, cursors, get, readResponse
 
@@ -46,6 +51,26 @@ class AnswerTests(HubTestCase):
         self.assertEqual(list(response.json), ["cursor", "messages"])
         again = self.poll(f"since={response.json['cursor']}")
         self.assertEqual(again.json, {"cursor": response.json["cursor"], "messages": []})
+
+    def test_leavesNothing(self) -> None:
+        """
+        Nothing of a poll that is answered, or whose client has left, is left to the
+        garbage collector: it runs so seldom over what is old that this grew without end.
+        """
+        start = str(self.hub.end)
+        gc.collect()
+        self.addCleanup(gc.enable)
+        gc.disable()
+        wires = [self.connect() for _ in range(3)]
+        for wire in wires:
+            wire.send(get(f"/channels/news?wait=9&since={start}"))
+        self.assertEqual(len(self.hub.fanout.readers), 3)
+        wires[0].leave()
+        self.publish("news", 1)
+        for wire in wires[1:]:
+            self.assertIn(b'"data":1', wire.take())
+        left = [each for each in gc.get_objects() if isinstance(each, HeldPoll | PollReader)]
+        self.assertEqual(left, [])
 
     def test_saysMore(self) -> None:
         """
@@ -230,9 +255,9 @@ class SharingTests(HubTestCase):
         made: list[Outcome] = []
         original = HTTP1PollShape.respond
 
-        def respond(shape: HTTP1PollShape, outcome: Outcome) -> bytes:
+        def respond(shape: HTTP1PollShape, outcome: Outcome, *given: Any) -> bytes:
             made.append(outcome)
-            return original(shape, outcome)
+            return original(shape, outcome, *given)
 
         self.patch(HTTP1PollShape, "respond", respond)
         for _ in range(20):

@@ -5,11 +5,13 @@ Tests of L{comet.transports.sharedtls}: TLS waits for a turn once the time of on
 from __future__ import annotations
 
 import contextlib
+import gc
 import ssl
 from pathlib import Path
 from typing import Any
+from weakref import ref
 
-from twisted.internet.error import ConnectionDone
+from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.ssl import DefaultOpenSSLContextFactory
 from twisted.internet.testing import StringTransport
@@ -245,6 +247,18 @@ class SharedTLSTests(SynchronousTestCase):
         self.protocol.connectionLost()
         self.clock.settle()
         self.assertEqual(wrapped.data, b"")
+
+    def test_lostLeavesNothing(self) -> None:
+        """
+        The TLS of a connection that ends without a word does not wait for the garbage
+        collector, which runs very seldom over what is old.
+        """
+        self.exchange()
+        tls = ref(self.protocol._tlsConnection)
+        self.addCleanup(gc.enable)
+        gc.disable()
+        self.protocol.connectionLost(Failure(ConnectionLost()))
+        self.assertIsNone(tls())
 
     def test_failureCutsConnection(self) -> None:
         """
