@@ -145,9 +145,9 @@ class AnswerTests(JSONPCase):
         made: list[object] = []
         original = PollResponseShape.respond
 
-        def respond(shape: PollResponseShape, outcome: Any) -> Any:
+        def respond(shape: PollResponseShape, outcome: Any, *given: Any) -> Any:
             made.append(outcome)
-            return original(shape, outcome)
+            return original(shape, outcome, *given)
 
         self.patch(PollResponseShape, "respond", respond)
         wires = {name: self.hold(f"callback={name}") for name in ("a", "b", "b.c")}
