@@ -68,8 +68,15 @@ const untilNoRow = (id, name) =>
   until(`${id} has no ${name}`, async () => !(await rowsOf(id)).some(([first]) => first === name));
 
 /** Wait until the page tells what an order did. */
-const untilTold = (pattern) =>
-  until(`it tells ${pattern}`, async () => pattern.exec(await textOf("#told")));
+const untilTold = async (pattern) => {
+  let told;
+  const isTold = async () => pattern.exec((told = await textOf("#told")));
+  try {
+    return await until(`it tells ${pattern}`, isTold);
+  } catch (error) {
+    throw new Error(`${error.message}; it told ${JSON.stringify(told)}`);
+  }
+};
 
 async function type(selector, text) {
   await page.$eval(selector, (field) => (field.value = ""));
@@ -82,6 +89,9 @@ async function choose(label) {
   await page.$eval(button, (found) => (found.focus(), found.click()));
   await page.waitForSelector("#dialog[open]");
 }
+
+/** Click on the dialog's button, wherever it is by now. */
+const confirm = () => page.$eval("#do", (button) => button.click());
 
 const isOpen = () => page.$eval("#dialog", (dialog) => dialog.open);
 
@@ -173,7 +183,7 @@ await runAll([
     "disconnecting ends what a client reads, and says how much",
     async () => {
       await choose("Disconnect ada");
-      await page.click("#do");
+      await confirm();
       await untilTold(/^Disconnected ada\. Streams .*: 1\.$/);
       assert.match(await adas.ended, /"disconnected"/);
       await untilNoRow("readers", "ada");
@@ -184,12 +194,12 @@ await runAll([
     async () => {
       await choose("Revoke bob");
       await page.type("#fields input", "60");
-      await page.click("#do");
+      await confirm();
       const id = (await untilTold(/^Revoked bob\. The revocation is (\S+)\.$/))[1];
       assert.match(await bobs.ended, /"revoked"/);
       await untilRow("revocations", "bob");
       await choose(`End ${id}`);
-      await page.click("#do");
+      await confirm();
       await untilTold(/^Ended the revocation/);
       await untilNoRow("revocations", "bob");
     },
@@ -199,13 +209,13 @@ await runAll([
     async () => {
       await page.click("#publish");
       await page.type("#fields textarea", '{"from": "the admin"}');
-      await page.click("#do");
+      await confirm();
       await untilTold(/^Published to chat\/a: the message is \S+-\d+\.$/);
       await until("it is shown", async () =>
         (await rowsOf("messages")).some((row) => row[1] === '{"from":"the admin"}'),
       );
       await page.click("#forget");
-      await page.click("#do");
+      await confirm();
       await untilTold(/^Deleted the messages of chat\/a/);
       await until("it holds none", async () => (await rowsOf("messages")).length === 0);
       const orders = await page.$$eval("#orders li", (items) => items.length);
@@ -218,7 +228,7 @@ await runAll([
       await type("#client", "carl");
       await page.click("#revoke");
       await page.type("#fields textarea", "a/**/b");
-      await page.click("#do");
+      await confirm();
       await until("it says so", async () => (await textOf("#failed")) !== "");
       await page.click("#cancel");
       page.complaints.splice(0);
