@@ -324,6 +324,10 @@ class LongLineTests(SynchronousTestCase):
         self.assertLess(len(line), LIMITS.maxCommandBytes)
         error = self.assertRaises(TooLarge, readBatch, NDJSON, b"\n" + line, LIMITS)
         self.assertTrue(error.detail.startswith("line 2: it has more than"), error.detail)
+        # One comma less is read, and is too large as a message.
+        fits = line.replace(b"1,", b"", 1)
+        error = self.assertRaises(TooLarge, readBatch, NDJSON, fits, LIMITS)
+        self.assertTrue(error.detail.startswith("line 1: the message has"), error.detail)
 
     def test_refusedByLength(self) -> None:
         """
