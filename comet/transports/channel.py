@@ -222,6 +222,7 @@ class PublishResource(HubResource):
                 exchange.bodyParts(),
                 self.hub.turns,
                 lambda: exchange.isGone,
+                self.hub.uploads.begin(client),
             )
             stored = late.done.addCallback(store)
         exchange.respondWhen(stored, batchResponse)

@@ -9,12 +9,17 @@ from collections.abc import Iterator
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.errors import BadMessage
+from comet.errors import BadMessage, Unavailable
 from comet.framing.publications import BatchReader, Limits
+from comet.limits.capacity import Refusals, Uploads
+from comet.model.clients import KEY_HOLDER
 from comet.reactor.turns import SHARE, Turns
 from comet.transports.latebatch import LateBatch
 
 LINE = b'{"channel":"a","data":1}\n'
+
+# How many bytes may be on their way.
+MOST = 1000
 
 
 class LateBatchTests(SynchronousTestCase):
@@ -30,6 +35,7 @@ class LateBatchTests(SynchronousTestCase):
         self.turns = Turns(self.clock)
         self.isGone = False
         self.taken = 0
+        self.uploads = Uploads(MOST, Refusals(self.clock.seconds))
 
     def batch(self, *parts: bytes) -> LateBatch:
         """
@@ -43,7 +49,8 @@ class LateBatchTests(SynchronousTestCase):
                 yield part
 
         reader = BatchReader("application/x-ndjson", Limits())
-        return LateBatch(reader, slowly(), self.turns, lambda: self.isGone)
+        count = self.uploads.begin(KEY_HOLDER)
+        return LateBatch(reader, slowly(), self.turns, lambda: self.isGone, count)
 
     def turn(self) -> None:
         """
@@ -101,3 +108,27 @@ class LateBatchTests(SynchronousTestCase):
             self.turn()
         self.failureResultOf(batch.done, BadMessage)
         self.assertLess(self.taken, 12)
+
+    def test_counted(self) -> None:
+        """
+        What is half read counts as on its way, and what has no room is refused; nothing
+        counts any more once a batch is read, bad, refused, or of a client that is gone.
+        """
+        half = MOST // (2 * len(LINE))
+        fits = self.batch(*[LINE] * half)
+        self.assertGreater(self.uploads.kept, 0)
+        tooLarge = self.batch(*[LINE] * (2 * half + 2))
+        while self.clock.getDelayedCalls():
+            self.turn()
+            self.assertLessEqual(self.uploads.kept, MOST)
+        self.assertEqual(len(self.successResultOf(fits.done)), half)
+        self.failureResultOf(tooLarge.done, Unavailable)
+        self.assertEqual(self.uploads.kept, 0)
+        self.batch(*[LINE] * 12)
+        self.assertGreater(self.uploads.kept, 0)
+        self.isGone = True
+        self.turn()
+        self.assertEqual(self.uploads.kept, 0)
+        self.isGone = False
+        self.failureResultOf(self.batch(b"{\n").done, BadMessage)
+        self.assertEqual(self.uploads.kept, 0)
