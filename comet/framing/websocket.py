@@ -20,6 +20,15 @@ from comet.model.messages import Message
 _TEXT: Final = 0x81
 _COMPRESSED_TEXT: Final = 0xC1
 
+# Bytes of a control frame's payload; RFC 6455 5.5.
+MAX_CONTROL_BYTES: Final = 125
+
+# Statuses of a close frame; RFC 6455 7.4.1.
+NORMAL_CLOSURE: Final = 1000
+INVALID_DATA: Final = 1007
+POLICY_VIOLATION: Final = 1008
+MESSAGE_TOO_BIG: Final = 1009
+
 
 def textFrame(payload: bytes, first: int = _TEXT) -> bytes:
     """

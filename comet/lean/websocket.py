@@ -27,7 +27,8 @@ from comet.lean.plans import (
 from comet.lean.streams import TwoWayConnection
 from comet.metrics.traffic import Traffic
 from comet.model.clients import Client
-from comet.transports.websocket import CometWebSocketProtocol, WebSocketReader
+from comet.transports.websocketprotocol import CometWebSocketProtocol
+from comet.transports.websocketreader import WebSocketReader
 
 
 class WebSocketConnection(TwoWayConnection[CometWebSocketProtocol]):

@@ -30,7 +30,11 @@ client may have them.
   - L{sse}: Server-Sent Events
   - L{multipart}: C{multipart/x-mixed-replace}
   - L{iframe}: the forever frame
-  - L{websocket}: WebSocket, by Autobahn
+  - L{websocketreader}: the reader of a WebSocket, and how it closes
+  - L{websocketmessages}: messages from frames, by Autobahn, within bounds
+  - L{websocketprotocol}: what one client of a WebSocket sends
+  - L{websocketfactory}: safe values for Autobahn's options
+  - L{websocket}: WebSocket
   - L{flashpolicy}: the policy file that Flash asks for
   - L{tcp}: raw TCP
   - L{maker}: transports that plugins add

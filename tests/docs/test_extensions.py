@@ -24,7 +24,7 @@ from comet.http.negotiation import TRANSPORTS
 from comet.model import channels
 from comet.model.messages import MESSAGE_OVERHEAD
 from comet.settings.options import OPTIONS
-from comet.transports import commandflow, tcp, vanished, websocket
+from comet.transports import commandflow, tcp, vanished, websocketmessages
 from comet.web import heads
 from tests.docs.running import DOCS, load
 from tests.docs.shell import matches
@@ -153,7 +153,7 @@ class LimitsTests(SynchronousTestCase):
             f"bytes of a batch {Limits(maxMessage=1).maxBatchBytes} times ",
             f"{Limits(maxMessage=1).maxCommandBytes - 4096} times ``--max-message``, and 4,096 ",
             f"of one client under way {commandflow.MAX_PENDING_COMMANDS} ",
-            f"frames of one WebSocket message {websocket.SPARE_FRAMES:,} ",
+            f"frames of one WebSocket message {websocketmessages.SPARE_FRAMES:,} ",
             f"parameters of a query {request.MAX_PARAMETERS} ",
             f"have {unsent.UNSENT_BYTES >> 20} MiB in all; beyond them a response has one ",
             f"not taken message, or {unsent.CUT_BYTES:,} bytes of data, and",

@@ -15,12 +15,9 @@ from comet.framing.publications import Limits
 from comet.hub.hub import Hub
 from comet.hub.hubsettings import Settings
 from comet.lean.websocket import WebSocketPlan
-from comet.transports.websocket import (
-    CometWebSocketProtocol,
-    SocketResource,
-    WebSocketResource,
-    makeProtocolClass,
-)
+from comet.transports.websocket import SocketResource, WebSocketResource
+from comet.transports.websocketfactory import makeProtocolClass
+from comet.transports.websocketprotocol import CometWebSocketProtocol
 from comet.web.resources import CometResource
 from tests.lean.case import UPGRADE, LeanTestCase, request
 from tests.rfc6455.cases import LARGEST, Case

@@ -7,7 +7,8 @@ from __future__ import annotations
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from zope.interface import implementer
 
-from comet.transports.websocket import CometWebSocketProtocol, SocketResource
+from comet.transports.websocket import SocketResource
+from comet.transports.websocketprotocol import CometWebSocketProtocol
 from tests.transports.case import get, readHead, readResponse
 from tests.transports.frames import (
     ACCEPT,

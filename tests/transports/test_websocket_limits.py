@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 
 from comet.fanout.streams import LAST_WORDS
 from comet.model.messages import Close
-from comet.transports.websocket import SPARE_FRAMES
+from comet.transports.websocketmessages import SPARE_FRAMES
 from tests.transports.frames import (
     CLOSE,
     PING,
