@@ -90,7 +90,7 @@ def _kept(path: str | None) -> Iterator[None]:
 
 def _lost(closing: Closing) -> None:
     again = "" if closing.retry is None else f"; again in {closing.retry:.1f} s"
-    say(f"the connection is lost: {closing.code}: {closing.message}{again}")
+    say(f"{closing.code}: {closing.message}{again}")
 
 
 class _Printing:

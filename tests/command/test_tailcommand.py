@@ -15,7 +15,9 @@ from comet.client.blocking import Client
 from comet.client.links import ALL_TRANSPORTS
 from comet.command.serveroptions import TRANSPORTS
 from tests.command.networkcase import ROOT, NetworkTestCase
+from tests.command.running import CommandTestCase
 from tests.command.test_program import ENTRY
+from tests.ports import freePorts
 
 # By which signals the process ends, one after the other, and after how many lines each time.
 ENDS = (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL, signal.SIGINT)
@@ -214,6 +216,28 @@ class EndedTests(NetworkTestCase):
         while self.printed(path)[-1] != self.published - 1:
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.02)
+
+
+class UnreachableTests(CommandTestCase):
+    """
+    Nothing answers at the URL.
+    """
+
+    def test_tellsWhy(self) -> None:
+        """
+        The command says why, once, and when it tries again, and does not speak of a connection
+        that it never had.
+        """
+        (port,) = freePorts(1)
+        words = [*ENTRY, "tail", f"http://127.0.0.1:{port}", "x"]
+        environment = {**self.environment, "PYTHONPATH": str(ROOT)}
+        process = subprocess.Popen(words, env=environment, stderr=subprocess.PIPE)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        assert process.stderr is not None
+        self.addCleanup(process.stderr.close)
+        told = process.stderr.readline().decode()
+        self.assertRegex(told, r"^comet: lost: no connection to 127\.0\.0\.1: .*; again in .* s$")
 
 
 class OtherTests(NetworkTestCase):
