@@ -89,13 +89,20 @@ def parseServerURL(url: str) -> ServerURL:
 
     C{tcp://HOST:PORT} and C{tls://HOST:PORT} are ports of raw TCP.
 
-    @raise ValueError: If it is none.
+    @raise ValueError: If it is none, or that of a channel.
     """
     parsed = _parse(url, mayBeRaw=True)
     if parsed.isRaw and parsed.target != "/":
         raise ValueError(f"{url[:200]!r} has a path, which raw TCP has not")
     if "?" in parsed.target:
         raise ValueError(f"{url!r} has a query, which is not allowed")
+    segments = parsed.target.split("/")
+    if "channels" in segments:
+        # Below the URL of a channel every path names another channel: a client that was let
+        # pass would publish to it, or wait for its messages, and never be told.
+        base = "/".join(segments[: segments.index("channels")])
+        server = attrs.evolve(parsed, target=base)
+        raise ValueError(f"{url[:200]!r} is the URL of channels; that of the server is {server}")
     return parsed
 
 

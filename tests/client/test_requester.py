@@ -372,6 +372,7 @@ class OptionsTests(SynchronousTestCase):
             {"url": "http://push.example:99999/"},
             {"url": "http://push..example/"},
             {"url": f"http://{'x' * 64}.example/"},
+            {"url": "http://push.example/channels"},
             {"token": "a b"},
             {"token": ""},
             {"key": "a\r\nX: y"},
@@ -382,6 +383,15 @@ class OptionsTests(SynchronousTestCase):
             {"timing": Timing(patience=300)},
         ):
             self.assertRaises(ValueError, Script().core, **{"url": url, **options})
+
+    def test_channelURL(self) -> None:
+        """
+        The URL of a channel is not that of a server, and the client says which is.
+        """
+        for path in ("/push/channels", "/push/channels/", "/push/channels/lab/news"):
+            error = self.assertRaises(ValueError, Script().core, url=f"https://a.example{path}")
+            self.assertIn("that of the server is https://a.example/push", str(error))
+        Script().core(url="https://a.example/my-channels/")
 
     def test_tokenOfFunction(self) -> None:
         """
