@@ -333,6 +333,8 @@ class NameSet:
     def matching(self, channel: str) -> int:
         """
         The bits of the names that reach a channel.
+
+        @param channel: A name, which need not be that of a channel.
         """
         found = self._bits.get(channel, 0)
         alive = self.patterns
@@ -344,14 +346,14 @@ class NameSet:
         deepFrom = 0
         if "$" in channel:
             for depth, segment in enumerate(segments):
-                if segment[0] == "$":
+                if segment[:1] == "$":
                     deepFrom = depth + 1
         for depth, segment in enumerate(segments[: len(self._free)]):
             if depth >= deepFrom:
                 found |= alive & self._deep[depth]
             going = self._spelled[depth].get(segment)
             if going is None:
-                going = 0 if segment[0] == "$" else self._free[depth]
+                going = 0 if segment[:1] == "$" else self._free[depth]
             alive &= going
             if not alive:
                 return found

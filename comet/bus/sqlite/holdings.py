@@ -14,18 +14,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from operator import attrgetter
 from typing import Final
 
-from comet.bus.sqlite.snapshot import ABOVE_ALL, Channel, Snapshot, Steps
+from comet.bus.sqlite.snapshot import ABOVE_ALL, Channel, ChannelRow, Snapshot, Steps
 from comet.bus.starts import MOST_LAST, FoundStarts, LastFew, knownPosition, lastFew, resolve
 from comet.model.positions import Last, ResolvedStarts, StartPosition
 
-# How many channels the first step of a walk over floors looks at: most patterns are
-# found there.
-_FIRST_SLICE: Final = 16
-
-# Of how many channels one step looks for messages that have become too old.
-_EXPIRED: Final = 256
+# How many messages, and how many floors, a walk looks at first: most patterns are found
+# there.
+FIRST: Final = 8
 
 _end = attrgetter("end")
+_floor = attrgetter("floor")
 
 
 class Holdings:
@@ -61,11 +59,11 @@ class Holdings:
         found: dict[str, int] = {}
         if self._names.patterns and self._snapshot.isFew():
             reached = self._snapshot.reached("+head > ?", after)
-            rows = ((channel.floor, bits) for channel, bits in reached if channel.floor > after)
+            rows = ((each.floor, each.bits) for each in reached if each.floor > after)
             found = self._names.first(sorted(rows, reverse=True), self._names.patterns)
         elif self._names.patterns:
             found = yield from self._walkFloors(after)
-        known = {channel.name: channel.floor for channel, _ in self._snapshot.named()}
+        known = {channel.name: channel.floor for channel in self._snapshot.named()}
         floors = {name: floor for name, floor in known.items() if floor > after}
         if self._snapshot.floor > after:
             floors.update(
@@ -82,59 +80,45 @@ class Holdings:
         """
         found: dict[str, int] = {}
 
-        def add(channels: Iterable[Channel]) -> None:
-            rows = sorted(
-                ((each.floor, self._snapshot.bits(each.name)) for each in channels), reverse=True
-            )
-            for pattern, floor in self._names.first(rows, self._names.patterns).items():
+        def add(rows: Iterable[ChannelRow]) -> None:
+            floors = [(each.floor, each.bits) for each in self._snapshot.channels(rows)]
+            patterns = self._names.patterns
+            for pattern, floor in self._names.first(sorted(floors, reverse=True), patterns).items():
                 if floor > after:
                     found[pattern] = max(found.get(pattern, 0), floor)
 
         # The rows do not know yet of messages that have become too old since
         # old messages were dropped last.
-        overdue = sorted(self._snapshot.overdue)
-        for start in range(0, len(overdue), _EXPIRED):
-            if len(overdue) > _FIRST_SLICE:
-                yield from self._snapshot.rest()
-            for name in overdue[start : start + _EXPIRED]:
-                add(self._snapshot.channels("WHERE name = ?", name))
+        for name in sorted(self._snapshot.overdue):
+            yield from self._snapshot.rest()
+            add(self._snapshot.rows("WHERE name = ?", name))
         # By the time at which they are due, which an index has, and then by their number.
         due, following = -1.0, 0
-        while channels := list(
-            self._snapshot.channels(
-                "WHERE due <= ? AND (due, id) > (?, ?) AND +head > ? ORDER BY due, id LIMIT ?",
-                *(self._snapshot.now, due, following, after, _EXPIRED),
-            )
+        while rows := self._snapshot.rows(
+            "WHERE due <= ? AND (due, id) > (?, ?) AND +head > ? ORDER BY due, id LIMIT ?",
+            *(self._snapshot.now, due, following, after, self._snapshot.together),
         ):
-            add(channels)
-            following = channels[-1].id
-            [due] = self._snapshot.execute(
-                "SELECT due FROM channels WHERE id = ?", (following,)
-            ).fetchone()
-            if len(channels) >= _EXPIRED:
-                yield from self._snapshot.pause()
+            add(rows)
+            due, following = max((each.due or 0.0, each.id) for each in rows)
+            yield from self._snapshot.rest()
         # A channel began with the bus's own floor of that time.  What matters of a
         # pattern is above that.
         lowest, wanted = max(after, self._snapshot.floor), self._names.patterns
-        upper, most = ABOVE_ALL, _FIRST_SLICE
+        upper, most = ABOVE_ALL, min(FIRST, self._snapshot.together)
         while wanted:
-            rows = self._snapshot.execute(
-                "SELECT floor, CAST(name AS BLOB) FROM channels "
-                "WHERE floor > ? AND floor < ? ORDER BY floor DESC LIMIT ?",
-                (lowest, upper, most),
-            ).fetchall()
-            stored = [(floor, name) for floor, raw in rows if (name := self._snapshot.nameOf(raw))]
-            new = self._names.first(
-                ((floor, self._snapshot.bits(name)) for floor, name in stored), wanted
+            rows = self._snapshot.rows(
+                "WHERE floor > ? AND floor < ? ORDER BY floor DESC LIMIT ?", lowest, upper, most
             )
+            rows.sort(key=_floor, reverse=True)
+            reached = ((each.floor, self._snapshot.reach(each.raw)[1]) for each in rows)
+            new = self._names.first(reached, wanted)
             wanted &= ~self._names.bitsOf(new)
             for pattern, floor in new.items():
                 found[pattern] = max(found.get(pattern, 0), floor)
             if len(rows) < most:
                 break
-            upper, most = rows[-1][0], self._snapshot.examined
-            if wanted:
-                yield from self._snapshot.rest()
+            upper, most = rows[-1].floor, self._snapshot.together
+            yield from self._snapshot.rest()
         return found
 
     def oldest(self, wanted: int) -> Steps[dict[str, int]]:
@@ -147,39 +131,36 @@ class Holdings:
         """
         if not wanted:
             return {}
-        if self._snapshot.isFew():
+        snapshot = self._snapshot
+        if snapshot.isFew():
             held = sorted(
-                (channel.oldest, bits)
-                for channel, bits in self._snapshot.reached("+held > 0")
+                (channel.oldest, channel.bits)
+                for channel in snapshot.reached("+held > 0")
                 if channel.held
             )
             return self._names.first(held, wanted)
-        yield from self._snapshot.rest()
-        front = (
-            (each.position, self._snapshot.bits(each.channel))
-            for each in self._snapshot.walked(0, self._snapshot.end.position)
-            if each.isHeld
-        )
-        found = self._names.first(front, wanted)
-        wanted &= ~self._names.bitsOf(found)
+        found: dict[str, int] = {}
+        # The front of the log, where names that reach much find what they seek.
+        after, examined, most = 0, 0, min(FIRST, snapshot.together)
+        while wanted and after < snapshot.end.position and examined < snapshot.examined:
+            yield from snapshot.rest()
+            entries, after = snapshot.walked(after, snapshot.end.position, most)
+            examined, most = examined + most, snapshot.together
+            new = self._names.first(((each.position, each.bits) for each in entries), wanted)
+            found.update(new)
+            wanted &= ~self._names.bitsOf(new)
         # The rest matches few messages, if any.
-        following = 0
-        while wanted:
-            yield from self._snapshot.rest()
-            [last] = self._snapshot.execute(
-                "SELECT max(id) FROM (SELECT id FROM channels WHERE id > ? ORDER BY id LIMIT ?)",
-                (following, self._snapshot.examined),
-            ).fetchone()
-            if last is None:
-                break
+        following: int | None = 0
+        while wanted and following is not None:
+            yield from snapshot.rest()
+            rows, following = snapshot.scan(following)
             held = sorted(
-                (channel.oldest, self._snapshot.bits(channel.name))
-                for channel in self._snapshot.channels("WHERE id > ? AND id <= ?", following, last)
+                (channel.oldest, channel.bits)
+                for channel in snapshot.channels(rows)
                 if channel.held
             )
             for name, position in self._names.first(held, wanted).items():
                 found[name] = min(found.get(name, position), position)
-            following = last
         return found
 
     def _lastFew(self, counts: Mapping[str, int]) -> Steps[dict[str, LastFew]]:
@@ -203,39 +184,37 @@ class Holdings:
 
         @param most: How many at most, beside those that are named.
         """
+        snapshot = self._snapshot
         found = [
-            (channel, bits & wanted)
-            for channel, bits in self._snapshot.named()
-            if bits & wanted and channel.held
+            (channel, channel.bits & wanted)
+            for channel in snapshot.named()
+            if channel.bits & wanted and channel.held
         ]
         if not wanted & self._names.patterns:
             return found
-        if self._snapshot.isFew():
-            reached = (channel for channel, _ in self._snapshot.reached("+held > 0"))
+        if snapshot.isFew():
+            reached = snapshot.reached("+held > 0")
             found += self._wanted(sorted(reached, key=_end, reverse=True), wanted)
             return found
         upper = ABOVE_ALL
         most += len(found)
         while True:
-            yield from self._snapshot.rest()
-            channels = list(
-                self._snapshot.channels(
-                    "WHERE held > 0 AND head < ? ORDER BY head DESC LIMIT ?",
-                    upper,
-                    self._snapshot.examined,
-                )
+            yield from snapshot.rest()
+            rows = snapshot.rows(
+                "WHERE held > 0 AND head < ? ORDER BY head DESC LIMIT ?", upper, snapshot.together
             )
-            found += self._wanted(channels, wanted)
-            if not channels or len(found) >= most:
+            rows.sort(key=_end, reverse=True)
+            found += self._wanted(snapshot.channels(rows), wanted)
+            if not rows or len(found) >= most:
                 return found
-            upper = channels[-1].end
+            upper = rows[-1].end
 
     def _wanted(self, channels: Iterable[Channel], wanted: int) -> Iterator[tuple[Channel, int]]:
         """
         Those of some channels that patterns reach, and that are not named.
         """
         for channel in channels:
-            bits = self._snapshot.bits(channel.name)
+            bits = channel.bits
             if bits & wanted and not bits & ~self._names.patterns and channel.held:
                 yield channel, bits & wanted
 

@@ -11,10 +11,9 @@ from typing import Final
 
 from comet.bus.historypage import LOST, PageBefore, isPast, partialPage
 from comet.bus.parts import isPart, partOf
-from comet.bus.sqlite.holdings import Holdings
-from comet.bus.sqlite.snapshot import ABOVE_ALL, Channel, Snapshot, Steps
+from comet.bus.sqlite.holdings import FIRST, Holdings
+from comet.bus.sqlite.snapshot import ABOVE_ALL, Entry, Snapshot, Steps
 from comet.bus.starts import beforeOldest
-from comet.framing.stored import StoredMessage
 from comet.model.cursors import Cursor
 from comet.model.messages import Message
 from comet.model.positions import HistoryPage, ReadResult
@@ -22,6 +21,9 @@ from comet.model.positions import HistoryPage, ReadResult
 # Up to this number of channels, each is read by itself and the results are
 # merged.  For more channels, the messages of the log are walked.
 MERGED: Final = 128
+
+# How many messages before a cursor are read together.
+_FEW: Final = 16
 
 
 class PageReader:
@@ -47,10 +49,10 @@ class PageReader:
             oldest = yield from self._holdings.oldest(self._names.bitsOf(names))
             after = Cursor(end.epoch, beforeOldest(oldest.values(), end))
             gaps = dict.fromkeys(names, 0)
-            yield from self._snapshot.rest()
         last = end.position if upTo is None else min(upTo, end.position)
-        messages, reached = self._page(after.position, last, *most)
-        self._snapshot.isTired = True
+        entries, reached = yield from self._page(after.position, last, *most)
+        # What comet cannot have stored is left out; the reader goes on behind it.
+        messages = yield from self._snapshot.messages(entries)
         # Floors are told last: messages were dropped until now.
         floors = yield from self._holdings.floors(0 if isLost else after.position)
         gaps.update(floors)
@@ -58,26 +60,32 @@ class PageReader:
         isShort = more and isPart(len(messages), limit, maxBytes)
         return ReadResult(after, messages, Cursor(after.epoch, reached), gaps, more, isShort)
 
-    def _page(self, after: int, last: int, limit: int, maxBytes: int) -> tuple[list[Message], int]:
+    def _page(
+        self, after: int, last: int, limit: int, maxBytes: int
+    ) -> Steps[tuple[list[Entry], int]]:
         """
-        @return: Messages, and the position up to which they are complete.
+        Choose the messages to be read.
+
+        @return: These, and the position up to which they are complete.
         """
-        page: list[StoredMessage] = []
-        size, reached = 0, max(last, after)
-        for position, stored in self._found(after, last):
-            if stored is None:
-                # Enough was examined.
-                reached = position
-                break
-            payload = stored.payload
-            length = len(payload) if isinstance(payload, bytes) else 0
-            if page and (len(page) == limit or size + length > maxBytes):
-                reached = page[-1].position
-                break
-            page.append(stored)
-            size += length
-        # What comet cannot have stored is left out; the reader goes on behind it.
-        return self._snapshot.checked(page), reached
+        snapshot, names = self._snapshot, self._names
+        page = _Page(limit, maxBytes, after)
+        if after >= last:
+            page.reached = after
+        elif len(names.channels) <= MERGED and snapshot.isFew(min(MERGED, last - after)):
+            held: list[list[Entry]] = []
+            for channel in list(snapshot.reached("+head > ?", after)):
+                # One more than is wanted tells that there is more.
+                held.append(snapshot.entries(channel, after, last + 1, limit + 1))
+                yield from snapshot.rest()
+            page.add(heapq.merge(*held), last)
+        else:
+            examined, most = 0, min(FIRST, snapshot.together)
+            while page.reached < last and not page.isFull and examined < snapshot.examined:
+                yield from snapshot.rest()
+                page.add(*snapshot.walked(page.reached, last, most))
+                examined, most = examined + most, snapshot.together
+        return page.entries, page.reached
 
     def history(self, before: Cursor | None, limit: int, maxBytes: int) -> Steps[HistoryPage]:
         """
@@ -91,60 +99,54 @@ class PageReader:
         # One more than is wanted tells whether there is more.
         most = min(partOf(limit, maxBytes)[0] + 1, self._snapshot.examined)
         while True:
-            channel = next((channel for channel, _ in self._snapshot.named()), None)
+            channel = next(iter(self._snapshot.named()), None)
             if channel is None:
                 return page.ended(self._snapshot.floor, before)
-            positions = [
-                position
-                for (position,) in self._snapshot.execute(
-                    "SELECT position FROM messages WHERE channel = ? AND position < ? "
-                    "AND position > ? ORDER BY position DESC LIMIT ?",
-                    (channel.id, upper, channel.floor, most),
-                )
-            ]
-            page.fill(self._messagesOf(channel.name, positions))
-            if page.isFull or len(positions) < most:
+            entries = self._snapshot.entries(channel, 0, upper, most, isNewest=True)
+            page.fill(self._messagesOf(entries))
+            if page.isFull or len(entries) < most:
                 return partialPage(page.ended(channel.floor, before), limit, maxBytes)
             # Some messages were not stored by comet.
-            upper = positions[-1]
+            upper = entries[-1].position
             yield from self._snapshot.pause()
 
-    def _messagesOf(self, channel: str, positions: Iterable[int]) -> Iterator[Message]:
-        for position in positions:
-            yield from self._snapshot.checked([self._snapshot.stored(channel, position)])
-
-    def _found(self, after: int, last: int) -> Iterator[tuple[int, StoredMessage | None]]:
+    def _messagesOf(self, entries: Sequence[Entry]) -> Iterator[Message]:
         """
-        The messages to be read, in order, by their positions; and, if enough was
-        examined, the last position that was, with L{None}.
+        Read messages, newest first, as far as the caller takes them.
         """
-        if after >= last:
-            return
-        snapshot, names = self._snapshot, self._names
-        if len(names.channels) <= MERGED and snapshot.isFew(min(MERGED, last - after)):
-            channels = [channel for channel, _ in snapshot.reached("+head > ?", after)]
-            for position, name in self._merged(channels, after, last):
-                yield position, snapshot.stored(name, position)
-            return
-        # It reaches all but the server's own channels.
-        isWide = "**" in names.names
-        for position, name, isLast, isHeld, stored in snapshot.walked(after, last, isWide):
-            if isHeld and snapshot.bits(name):
-                yield position, stored or snapshot.stored(name, position)
-            if isLast:
-                yield position, None
+        for start in range(0, len(entries), _FEW):
+            yield from self._snapshot.messagesNow(entries[start : start + _FEW])
 
-    def _merged(
-        self, channels: Sequence[Channel], after: int, last: int
-    ) -> Iterator[tuple[int, str]]:
-        names = {channel.id: channel.name for channel in channels}
-        held = [
-            self._snapshot.execute(
-                "SELECT position, channel FROM messages "
-                "WHERE channel = ? AND position > ? AND position <= ? ORDER BY position",
-                (channel.id, max(after, channel.floor), last),
-            )
-            for channel in channels
-        ]
-        for position, number in heapq.merge(*held):
-            yield position, names[number]
+
+class _Page:
+    """
+    The messages that one answer has.
+
+    @ivar entries: These, in the order of positions.
+
+    @ivar reached: The position up to which they are complete.
+
+    @ivar isFull: Whether a message had no room.
+    """
+
+    def __init__(self, limit: int, maxBytes: int, after: int) -> None:
+        self.entries: list[Entry] = []
+        self.reached = after
+        self.isFull = False
+        self._limit = limit
+        self._bytesLeft = maxBytes
+
+    def add(self, entries: Iterable[Entry], reached: int) -> None:
+        """
+        Add messages, in the order of positions, until one has no room.
+
+        @param reached: The position up to which these are complete.
+        """
+        for entry in entries:
+            self._bytesLeft -= entry.length
+            if self.entries and (len(self.entries) == self._limit or self._bytesLeft < 0):
+                self.isFull = True
+                reached = self.entries[-1].position
+                break
+            self.entries.append(entry)
+        self.reached = reached

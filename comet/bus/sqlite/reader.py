@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from time import thread_time
 from typing import TypeVar
 
 from comet.bus.refusals import Refusals
@@ -38,10 +39,15 @@ class LogReader:
         path: str,
         retention: Callable[[str], Retention],
         connect: Connect = sqlite3.connect,
+        seconds: Callable[[], float] = thread_time,
     ) -> None:
         """
         @param retention: Returns how much to hold of a channel, given its name.
+
+        @param seconds: Tells the time by which steps are short: that of the thread, which
+            waits for the interpreter as long as the reactor is busy.
         """
+        self._seconds = seconds
         self._path = path
         self.retention = retention
         self._connect = connect
@@ -129,7 +135,7 @@ class LogReader:
 
         @param now: The time, in seconds since 1970.
         """
-        snapshot = Snapshot(self._connected, self.retention, now, (), self._refusals)
+        snapshot = self._snapshot((), now)
         page = StateTable(self._connected(), table, now).page(after, limit, snapshot.end)
         snapshot.close()
         yield page
@@ -171,7 +177,7 @@ class LogReader:
         self, names: Iterable[str], now: float, ask: Callable[[Snapshot], Steps[T]]
     ) -> Iterator[T | None]:
         while True:
-            snapshot = Snapshot(self._connected, self.retention, now, names, self._refusals)
+            snapshot = self._snapshot(names, now)
             try:
                 answer = yield from ask(snapshot)
             except Changed:
@@ -179,6 +185,9 @@ class LogReader:
             snapshot.close()
             yield answer
             return
+
+    def _snapshot(self, names: Iterable[str], now: float) -> Snapshot:
+        return Snapshot(self._connected, self.retention, now, names, self._refusals, self._seconds)
 
     def _connected(self) -> sqlite3.Connection:
         if self._connection is None:

@@ -2,17 +2,28 @@
 The log at one moment, for one question: its channels and messages, looked at in
 steps that are short.
 
-What has not found its answer after so many rows goes on in another step: other
-questions are answered in between, and the reactor has the interpreter.
+What has not found its answer after some time goes on in another step: other
+questions are answered in between.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from time import thread_time
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from comet.bus.refusals import Refusals
+from comet.bus.sqlite.packedrows import (
+    blob,
+    bytesOf,
+    integer,
+    number,
+    numberOf,
+    packed,
+    text,
+    unpacked,
+)
 from comet.framing.stored import (
     MOST_BYTES,
     NotOurs,
@@ -30,30 +41,82 @@ from comet.model.patterns import NameSet
 # log is walked instead.
 FEW: Final = 400
 
-# How many rows one step of a walk looks at.  The reactor waits for the interpreter
-# meanwhile.
+# How many rows the walk of one question looks at; its caller asks on.
 EXAMINED: Final = 1024
+
+# How many rows are fetched together, and after how many seconds a step ends.  The next step
+# may be of another question, which waits for this one.
+TOGETHER: Final = 64
+STEP_SECONDS: Final = 0.002
 
 # No position is as great.
 ABOVE_ALL: Final = 2**63 - 1
+
+# How many bytes of payload are fetched packed with others, at most.
+_PACKED: Final = 16384
 
 T = TypeVar("T")
 
 # Something that is done in steps.
 Steps: TypeAlias = Generator[None, None, T]
 
-# A text that is not UTF-8 would fail the whole query, so texts are read as bytes.
-_COLUMNS: Final = "id, CAST(name AS BLOB), head, floor, oldest, since, held"
-_PARTS: Final = (
-    "m.time, CAST(m.event AS BLOB), CAST(m.encoding AS BLOB), CASE WHEN typeof(m.payload) = 'blob' "
-    f"AND length(m.payload) <= {MOST_BYTES} THEN m.payload END"
+_CHANNELS: Final = packed(
+    [
+        *(integer("id"), text("name"), integer("head"), integer("floor"), integer("oldest")),
+        *(number("since"), integer("held"), number("due")),
+    ],
+    "FROM (SELECT * FROM channels {which})",
 )
-_MESSAGE: Final = f"SELECT {_PARTS} FROM messages m WHERE m.position = ?"
+_SCAN: Final = packed(
+    [integer("id"), text("name")],
+    "FROM (SELECT id, name FROM channels WHERE id > ? ORDER BY id LIMIT ?)",
+)
+_LENGTH: Final = "CASE WHEN typeof(payload) = 'blob' THEN length(payload) ELSE 0 END AS length"
+_WALK: Final = packed(
+    [integer("position"), text("name"), number("time"), integer("length")],
+    f"FROM (SELECT m.position, c.name, m.time, {_LENGTH} FROM messages m "
+    "CROSS JOIN channels c ON c.id = m.channel "
+    "WHERE m.position > ? AND m.position <= ? ORDER BY m.position LIMIT ?)",
+)
+_ENTRIES: Final = packed(
+    [integer("position"), integer("length")],
+    f"FROM (SELECT position, {_LENGTH} FROM messages "
+    "WHERE channel = ? AND position > ? AND position < ? ORDER BY position {order} LIMIT ?)",
+)
+_PARTS: Final = [
+    *(number("time"), text("event"), text("encoding"), blob("payload", MOST_BYTES)),
+]
+_MESSAGES: Final = packed(
+    [integer("position"), *_PARTS], "FROM messages WHERE position IN ({places})"
+)
+
+
+class ChannelRow(NamedTuple):
+    """
+    The row of a channel, as it is in the database.
+
+    @ivar raw: The name, which nothing has checked.
+
+    @ivar since: When the oldest message was stored; L{None} if that is no number.
+
+    @ivar due: When messages may have to be dropped; as C{since}.
+    """
+
+    id: int
+    raw: bytes | None
+    end: int
+    floor: int
+    oldest: int
+    since: float | None
+    held: int
+    due: float | None
 
 
 class Channel(NamedTuple):
     """
     A channel at one moment, without messages that are too old.
+
+    @ivar bits: The bits of the names that reach it.
 
     @ivar oldest: The position of the oldest message that is held.  It has no
         meaning if none is held.
@@ -61,28 +124,26 @@ class Channel(NamedTuple):
 
     id: int
     name: str
+    bits: int
     end: int
     floor: int
     oldest: int
     held: int
 
 
-class Walked(NamedTuple):
+class Entry(NamedTuple):
     """
-    A message that a walk has come to.
+    A message that is held, and that the names reach.
 
-    @ivar isLast: Whether the walk ends with it, and there are more.
+    @ivar bits: The bits of the names that reach its channel.
 
-    @ivar isHeld: Whether it is not too old.
-
-    @ivar stored: What is stored of it, if that was asked for.
+    @ivar length: How many bytes its payload has.
     """
 
     position: int
     channel: str
-    isLast: bool
-    isHeld: bool
-    stored: StoredMessage | None
+    bits: int
+    length: int
 
 
 class Changed(Exception):
@@ -98,7 +159,11 @@ class Snapshot:
 
     @cvar few: How many channels are few, to be looked at one by one.
 
-    @cvar examined: How many rows one step of a walk looks at.
+    @cvar examined: How many rows the walk of a question looks at.
+
+    @cvar together: How many rows are fetched together.
+
+    @cvar stepSeconds: After how many seconds a step ends.
 
     @ivar end: The end of the log at the first moment.
 
@@ -109,12 +174,12 @@ class Snapshot:
     @ivar names: The names that are asked about.
 
     @ivar overdue: Channels with messages that are too old, as far as it is known.
-
-    @ivar isTired: Whether this step has looked at many rows.
     """
 
     few = FEW
     examined = EXAMINED
+    together = TOGETHER
+    stepSeconds = STEP_SECONDS
 
     def __init__(
         self,
@@ -123,12 +188,18 @@ class Snapshot:
         now: float,
         names: Iterable[str],
         refusals: Refusals,
+        seconds: Callable[[], float] = thread_time,
     ) -> None:
         """
         @param connect: Returns the connection that is open at this moment.
 
         @param names: The names that are asked about.
+
+        @param seconds: Tells the time by which steps are short: that of the thread, which
+            waits for the interpreter as long as the reactor is busy.
         """
+        self._seconds = seconds
+        self._over = seconds() + self.stepSeconds
         self._connect = connect
         self._retention = retention
         self.now = now
@@ -137,7 +208,6 @@ class Snapshot:
         self._matching: dict[str, int] = {}
         self.overdue: set[str] = set()
         self._refusals = refusals
-        self.isTired = False
         self.end = self._begin()
 
     # -- Transactions
@@ -172,12 +242,10 @@ class Snapshot:
 
     def rest(self) -> Iterator[None]:
         """
-        Go on in another step if this one has looked at many rows, and say that it
-        will have.
+        Go on in another step if this one has taken its time.
         """
-        if self.isTired:
+        if self._seconds() >= self._over:
             yield from self.pause()
-        self.isTired = True
 
     def pause(self) -> Iterator[None]:
         """
@@ -185,8 +253,8 @@ class Snapshot:
         """
         self.close()
         self._matching.clear()
-        self.isTired = False
         yield
+        self._over = self._seconds() + self.stepSeconds
         if self._begin().epoch != self.end.epoch:
             self.close()
             raise Changed
@@ -202,61 +270,96 @@ class Snapshot:
             bits = self._matching[name] = self.names.matching(name)
         return bits
 
-    def nameOf(self, raw: object) -> str:
+    def reach(self, raw: bytes | None) -> tuple[str, int]:
         """
-        Return the name of a channel, or an empty text for what is none.
+        Tell which names reach the channel of a row.
+
+        @param raw: What the row has for its name.
+
+        @return: Its name, and the bits of the names that reach it.  If these are 0, the
+            name was not checked.
         """
         try:
-            return checkStoredChannel(_text(raw))
-        except NotOurs as error:
+            name = "" if raw is None else raw.decode()
+            bits = self.bits(name)
+            # Nearly all rows of a walk are of channels that no name reaches.
+            return (checkStoredChannel(name), bits) if bits else (name, 0)
+        except (NotOurs, UnicodeDecodeError) as error:
             self._refusals.refused(error, self.now)
-            return ""
+            return "", 0
 
-    def channels(self, which: str, *values: object) -> Iterator[Channel]:
+    def rows(self, which: str, *values: object) -> list[ChannelRow]:
         """
-        Look at channels.
+        Fetch rows of channels, in no order.
 
         @param which: The rest of the statement that selects them.
 
         @param values: Its parameters.
         """
-        found = self._connection.execute(f"SELECT {_COLUMNS} FROM channels {which}", values)
-        for number, raw, end, floor, oldest, since, held in found:
-            name = self.nameOf(raw)
-            if not name:
+        [found] = self.execute(_CHANNELS.format(which=which), values).fetchone()
+        return [_rowOf(*each) for each in unpacked(found)]
+
+    def scan(self, after: int) -> tuple[list[ChannelRow], int | None]:
+        """
+        Look at the names of the next channels in the order of their numbers.
+
+        @param after: The number after which to begin.
+
+        @return: The rows of those that the names reach; and the number up to which it has
+            looked, or L{None} if there are no more.
+        """
+        # A name takes a third of the time that a row does.
+        most = 4 * self.together
+        [found] = self.execute(_SCAN, (after, most)).fetchone()
+        names = {int(number): raw for number, raw in unpacked(found)}
+        reached = [number for number, raw in names.items() if self.reach(bytesOf(raw))[1]]
+        rows: list[ChannelRow] = []
+        for start in range(0, len(reached), self.together):
+            some = ", ".join(map(str, reached[start : start + self.together]))
+            rows += self.rows(f"WHERE id IN ({some})")
+        return rows, max(names) if len(names) == most else None
+
+    def channels(self, rows: Iterable[ChannelRow]) -> list[Channel]:
+        """
+        Return the channels of those rows that the names reach.
+        """
+        found = []
+        for row in rows:
+            name, bits = self.reach(row.raw)
+            if not bits:
                 continue
-            channel = Channel(number, name, end, floor, oldest, held)
-            if held:
+            channel = Channel(row.id, name, bits, row.end, row.floor, row.oldest, row.held)
+            if row.held:
                 seconds = self._retention(name).seconds
-                if _number(since) + seconds <= self.now:
+                if (row.since or 0.0) + seconds <= self.now:
                     channel = self._expired(channel, seconds)
-            yield channel
+            found.append(channel)
+        return found
 
     def _expired(self, channel: Channel, seconds: float) -> Channel:
         """
         Return a channel without the messages that are too old.
         """
-        found = self._connection.execute(
-            "SELECT position, time FROM messages WHERE channel = ? ORDER BY position",
-            (channel.id,),
-        )
-        floor, held = channel.floor, channel.held
-        oldest = 0
-        for position, time in found:
-            if _number(time) + seconds > self.now:
-                oldest = position
-                break
-            floor, held = position, held - 1
-        found.close()
-        return channel._replace(floor=floor, oldest=oldest, held=held)
+        limits = (channel.id, seconds, self.now)
+        kept = self.execute(
+            "SELECT position FROM messages WHERE channel = ? AND CAST(time AS REAL) + ? > ? "
+            "ORDER BY position LIMIT 1",
+            limits,
+        ).fetchone()
+        oldest = kept[0] if kept else 0
+        count, floor = self.execute(
+            "SELECT count(*), max(position) FROM messages WHERE channel = ? AND position < ?",
+            (channel.id, oldest if kept else ABOVE_ALL),
+        ).fetchone()
+        floor = channel.floor if floor is None else floor
+        return channel._replace(floor=floor, oldest=oldest, held=channel.held - count)
 
-    def named(self) -> Iterator[tuple[Channel, int]]:
+    def named(self) -> Iterator[Channel]:
         """
         The channels that are named.
         """
         for name in self.names.channels:
-            for channel in self.channels("WHERE name = ?", name):
-                yield channel, self.bits(name)
+            yield from self.channels(self.rows("WHERE name = ?", name))
 
     def _begun(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         """
@@ -286,7 +389,7 @@ class Snapshot:
                 return False
         return True
 
-    def reached(self, which: str = "TRUE", *values: object) -> Iterator[tuple[Channel, int]]:
+    def reached(self, which: str = "TRUE", *values: object) -> Iterator[Channel]:
         """
         Look at each channel that the names can reach.
 
@@ -296,66 +399,145 @@ class Snapshot:
         @return: Those that the names reach.
         """
         for name in self.names.channels:
-            for channel in self.channels(f"WHERE name = ? AND {which}", name, *values):
-                yield channel, self.bits(name)
+            yield from self.channels(self.rows(f"WHERE name = ? AND {which}", name, *values))
         for begun, prefix in self._begun():
-            for channel in self.channels(f"WHERE {begun} AND {which}", *prefix, *values):
-                bits = self.bits(channel.name)
+            rows = self.rows(f"WHERE {begun} AND {which}", *prefix, *values)
+            for channel in self.channels(rows):
                 # Those that are named have been told.
-                if bits and not bits & ~self.names.patterns:
-                    yield channel, bits
+                if not channel.bits & ~self.names.patterns:
+                    yield channel
 
     # -- Messages
 
-    def stored(self, name: str, position: int) -> StoredMessage:
+    def walked(self, after: int, last: int, most: int) -> tuple[list[Entry], int]:
         """
-        Return what is stored of the message at a position, which is held.
-        """
-        parts = self._connection.execute(_MESSAGE, (position,)).fetchone()
-        return self._storedOf(name, position, parts)
+        Look at the next messages in the order of positions.
 
-    def _storedOf(self, name: str, position: int, parts: Sequence[Any]) -> StoredMessage:
-        time, event, encoding, payload = parts
-        return StoredMessage(
-            name, self.end.epoch, position, time, payload, _text(event), _text(encoding)
+        @param after: The position after which to begin.
+
+        @param last: The position at which to end.
+
+        @param most: How many to look at; L{together} at most.
+
+        @return: Those that are held and that the names reach; and the position up to which
+            it has looked.
+        """
+        [found] = self.execute(_WALK, (after, last, most)).fetchone()
+        rows = sorted(
+            (int(position), raw, stored, int(length))
+            for position, raw, stored, length in unpacked(found)
+        )
+        entries = []
+        for position, raw, stored, length in rows:
+            name, bits = self.reach(bytesOf(raw))
+            if not bits:
+                continue
+            if (numberOf(stored) or 0.0) + self._retention(name).seconds > self.now:
+                entries.append(Entry(position, name, bits, length))
+            else:
+                self.overdue.add(name)
+        return entries, rows[-1][0] if len(rows) == most else last
+
+    def entries(
+        self, channel: Channel, after: int, before: int, most: int, isNewest: bool = False
+    ) -> list[Entry]:
+        """
+        Look at messages of a channel between two positions.
+
+        @param most: How many at most.
+
+        @param isNewest: Whether the newest of them come first; otherwise the oldest.
+        """
+        statement = _ENTRIES.format(order="DESC" if isNewest else "")
+        values = (channel.id, max(after, channel.floor), before, most)
+        [found] = self.execute(statement, values).fetchone()
+        return [
+            Entry(position, channel.name, channel.bits, length)
+            for position, length in sorted(
+                ((int(position), int(length)) for position, length in unpacked(found)),
+                reverse=isNewest,
+            )
+        ]
+
+    def messages(self, entries: Sequence[Entry]) -> Steps[list[Message]]:
+        """
+        Read messages, without those that are no longer held, and those that comet cannot
+        have stored.
+        """
+        messages: list[Message] = []
+        for start in range(0, len(entries), self.together):
+            yield from self.rest()
+            messages += self.messagesNow(entries[start : start + self.together])
+        return messages
+
+    def messagesNow(self, entries: Sequence[Entry]) -> list[Message]:
+        """
+        Read a few messages, as L{messages} does, in this step.
+        """
+        small = [each.position for each in entries if each.length <= _PACKED]
+        large = [each.position for each in entries if each.length > _PACKED]
+        stored = self._stored(small) if small else {}
+        for position in large:
+            stored.update(self._stored([position]))
+        return self._checked(
+            StoredMessage(each.channel, self.end.epoch, each.position, *stored[each.position])
+            for each in entries
+            if each.position in stored
         )
 
-    def checked(self, stored: Sequence[StoredMessage]) -> list[Message]:
+    def _stored(self, positions: Sequence[int]) -> dict[int, tuple[Any, ...]]:
+        """
+        Fetch what is stored of messages, by their positions.
+        """
+        # The connection keeps its compiled statements, so there are few lengths.
+        count = 1 << (len(positions) - 1).bit_length()
+        padded = [*positions, *([None] * (count - len(positions)))]
+        statement = _MESSAGES.format(places=", ".join("?" * count))
+        [found] = self.execute(statement, padded).fetchone()
+        return {
+            int(position): (
+                numberOf(stored),
+                bytesOf(payload),
+                _text(bytesOf(event)),
+                _text(bytesOf(encoding)),
+            )
+            for position, stored, event, encoding, payload in unpacked(found)
+        }
+
+    def _checked(self, stored: Iterable[StoredMessage]) -> list[Message]:
         """
         Make messages of what is stored of them, without those that comet cannot have
         stored.
         """
-        messages, refused = checkManyStored(stored)
+        messages, refused = checkManyStored(list(stored))
         for error in refused:
             self._refusals.refused(error, self.now)
         return messages
 
-    def walked(self, after: int, last: int, hasParts: bool = False) -> Iterator[Walked]:
-        """
-        Walk messages in the order of positions, as many as one step looks at.
 
-        @param hasParts: Whether to tell what is stored of each, which is of use if most
-            of them are wanted.
-        """
-        most = self.examined
-        parts = f", {_PARTS}" if hasParts else ""
-        found = self._connection.execute(
-            f"SELECT m.position, CAST(c.name AS BLOB), m.time{parts} FROM messages m "
-            "CROSS JOIN channels c ON c.id = m.channel "
-            "WHERE m.position > ? AND m.position <= ? ORDER BY m.position",
-            (after, last),
-        )
-        for position, raw, time, *rest in found:
-            most -= 1
-            name = self.nameOf(raw)
-            isHeld = bool(name) and _number(time) + self._retention(name).seconds > self.now
-            if name and not isHeld:
-                self.overdue.add(name)
-            stored = self._storedOf(name, position, rest) if rest else None
-            yield Walked(position, name, not most and position < last, isHeld, stored)
-            if not most:
-                break
-        found.close()
+def _rowOf(
+    number: str,
+    raw: str,
+    end: str,
+    floor: str,
+    oldest: str,
+    since: str,
+    held: str,
+    due: str,
+) -> ChannelRow:
+    """
+    Read a packed row.
+    """
+    return ChannelRow(
+        int(number),
+        bytesOf(raw),
+        int(end),
+        int(floor),
+        int(oldest),
+        numberOf(since),
+        int(held),
+        numberOf(due),
+    )
 
 
 def _text(raw: object) -> str | bytes | None:
@@ -369,10 +551,3 @@ def _text(raw: object) -> str | bytes | None:
         return raw.decode()
     except UnicodeDecodeError:
         return raw
-
-
-def _number(value: float | str | bytes) -> float:
-    """
-    Return a time of the database.  What is no number counts as very old.
-    """
-    return value if isinstance(value, (float, int)) else 0.0

@@ -13,6 +13,7 @@ from twisted.internet.threads import deferToThread
 
 from comet.bus.sqlite import queue
 from comet.bus.sqlite.bus import SWEEP_SECONDS
+from comet.bus.sqlite.snapshot import Snapshot
 from comet.model.cursors import Cursor
 from comet.model.positions import At, Earliest, Now
 from comet.testing.case import Listener, positionsOf
@@ -136,6 +137,7 @@ class GroupTests(ThreadsTestCase):
         """
         bus = await self.makeBus()
         await self.publishAll(bus, 1)
+        self.patch(Snapshot, "stepSeconds", 60.0)
         asked: list[bool] = []
         do = bus._steps.do
 

@@ -73,8 +73,10 @@ class ModelTests(SynchronousTestCase):
         self.patch(pagereader, "MERGED", 1)
         self.patch(Snapshot, "few", 1)
         self.patch(Snapshot, "examined", 2)
-        self.patch(holdings, "_FIRST_SLICE", 1)
-        self.patch(holdings, "_EXPIRED", 1)
+        self.patch(Snapshot, "together", 2)
+        self.patch(Snapshot, "stepSeconds", 0.0)
+        self.patch(holdings, "FIRST", 1)
+        self.patch(pagereader, "FIRST", 1)
         run_state_machine_as_test(
             SlicedSQLiteMachine,
             settings=settings(deadline=None, max_examples=50, stateful_step_count=30),

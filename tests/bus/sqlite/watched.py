@@ -15,7 +15,9 @@ class Watched:
 
     @ivar statements: The statements that were executed.
 
-    @ivar rows: How many rows were fetched.
+    @ivar rows: How many rows were fetched: each that is packed with others counts.
+
+    @ivar looked: As C{rows}, which tests begin anew; this goes on.
 
     @ivar hundreds: How many hundreds of instructions SQLite has executed: also those that
         look at rows that no statement returns.
@@ -24,7 +26,7 @@ class Watched:
     def __init__(self, path: str) -> None:
         self._path = path
         self.statements: list[str] = []
-        self.rows = self.hundreds = 0
+        self.rows = self.looked = self.hundreds = 0
 
     def connect(self, path: str, **settings: Any) -> sqlite3.Connection:
         """
@@ -37,7 +39,10 @@ class Watched:
         return connection
 
     def _count(self, cursor: sqlite3.Cursor, row: tuple[object, ...]) -> tuple[object, ...]:
-        self.rows += 1
+        [packed] = row if len(row) == 1 else [None]
+        count = packed.count(";") + 1 if isinstance(packed, str) else 1
+        self.rows += count
+        self.looked += count
         return row
 
     def _countInstructions(self) -> int:
