@@ -10,6 +10,7 @@ package knows which bus it uses.
   - L{listeners}: the listeners of a bus, and the order in which they hear
   - L{membertable}: who is in each channel, for a bus of one node
   - L{outcomes}: what became of requests that were stored in one step
+  - L{readahead}: of which readers a bus reads ahead
   - L{parts}: how much is read at once by a bus that checks what its store gives back
   - L{refusals}: logs what a store was refused
   - L{starts}: resolves start positions, for every bus

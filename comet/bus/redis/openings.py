@@ -10,7 +10,7 @@ would wait three times as long.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from comet.bus.parts import AHEAD_BYTES, AHEAD_MESSAGES
 from comet.bus.redis import scripts
@@ -26,14 +26,8 @@ from comet.bus.redis.replies import (
 )
 from comet.bus.redis.store import Store
 from comet.bus.starts import LastFew
-from comet.model.channels import isPattern
 from comet.model.cursors import Cursor
-from comet.model.positions import At, Earliest, Last, StartPosition, Unreadable
-
-# How many channels are opened in one step, and how many of their last messages are looked
-# at, at most: a channel may hold a megabyte.
-MOST_OPENED: Final = 32
-MOST_TAILED: Final = 2000
+from comet.model.positions import At, Last, StartPosition
 
 
 class Opened(NamedTuple):
@@ -61,26 +55,6 @@ class Opened(NamedTuple):
 
     def _tail(self, name: str) -> Mapping[str, int]:
         return {name: self.tails[name]} if name in self.tails else {}
-
-
-def isOpening(names: Mapping[str, StartPosition]) -> bool:
-    """
-    Tell whether these names can be opened in one step: a few channels, of which either all
-    begin at the same cursor, or none at a cursor.
-    """
-    if not 0 < len(names) <= MOST_OPENED or any(map(isPattern, names)):
-        return False
-    if len(set(names.values())) == 1:
-        (start,) = set(names.values())
-        if isinstance(start, At):
-            return True
-    counts = 0
-    for start in names.values():
-        if isinstance(start, Last):
-            counts += start.count
-        elif not isinstance(start, Earliest | Unreadable):
-            return False
-    return counts <= MOST_TAILED
 
 
 async def openChannels(

@@ -14,6 +14,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from time import thread_time
 from typing import TypeVar
 
+from attrs import evolve
+
+from comet.bus.parts import AHEAD_BYTES, AHEAD_MESSAGES
+from comet.bus.readahead import isOpening
 from comet.bus.refusals import Refusals
 from comet.bus.sqlite.holdings import Holdings
 from comet.bus.sqlite.lockfile import Connect
@@ -99,7 +103,8 @@ class LogReader:
         Do what L{resolve} does, for L{step}.
         """
         sought = [name for name, start in names.items() if not isinstance(start, Now)]
-        return self._asking(sought, now, lambda snapshot: Holdings(snapshot).resolve(names))
+        ask = _open if isOpening(names) else _resolve
+        return self._asking(sought, now, lambda snapshot: ask(snapshot, names))
 
     def reading(
         self,
@@ -195,3 +200,18 @@ class LogReader:
             connection.execute("PRAGMA query_only = ON")
             self._connection = connection
         return self._connection
+
+
+def _resolve(snapshot: Snapshot, names: Mapping[str, StartPosition]) -> Steps[ResolvedStarts]:
+    return (yield from Holdings(snapshot).resolve(names))
+
+
+def _open(snapshot: Snapshot, names: Mapping[str, StartPosition]) -> Steps[ResolvedStarts]:
+    """
+    Find where a few channels begin, and read ahead from there.
+    """
+    resolved = yield from Holdings(snapshot).resolve(names)
+    after = min(start.position for start in resolved.starts.values())
+    cursor = Cursor(resolved.end.epoch, after)
+    page = yield from PageReader(snapshot).read(cursor, AHEAD_MESSAGES, AHEAD_BYTES, None)
+    return evolve(resolved, page=page)

@@ -12,9 +12,10 @@ from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.bus.parts import AHEAD_BYTES, AHEAD_MESSAGES
+from comet.bus.readahead import MOST_OPENED, MOST_TAILED, isOpening
 from comet.bus.redis import queries, scripts
 from comet.bus.redis.bus import RedisBus
-from comet.bus.redis.openings import MOST_OPENED, MOST_TAILED, isOpening, readOpened
+from comet.bus.redis.openings import readOpened
 from comet.bus.redis.protocol import RedisProtocol
 from comet.bus.redis.replies import BadReply, NoLog, Overdue
 from comet.bus.redis.store import Store
