@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from comet.errors import BadChannel, BadCursor, BadMessage, BadRequest, CometError, TooLarge
 from comet.framing.publications import Limits, checkBase64, checkCommas, readObject, shown
@@ -89,10 +89,11 @@ class Unsubscribe:
     names: tuple[str, ...]
 
 
-@frozen
+# Not frozen, as a Publication is not: one is made for each message.
+@define(unsafe_hash=True)
 class Publish:
     """
-    Publish one message to one channel.
+    Publish one message to one channel.  It is never changed once it is made.
 
     @ivar id: The id of the command, or L{None}.
 
@@ -297,10 +298,10 @@ def _encodeAnswer(id: Id, answer: Mapping[str, Any]) -> bytes:
 
 
 def _readID(value: Any) -> Id:
-    if isinstance(value, str) and len(value) <= _MAX_ID:
-        return value
     # In Python, but not in JSON, a bool is an int.
-    if isinstance(value, int) and not isinstance(value, bool) and value in _ID_RANGE:
+    if type(value) is int and value in _ID_RANGE:
+        return value
+    if isinstance(value, str) and len(value) <= _MAX_ID:
         return value
     raise BadRequest(
         f"{shown(value)} is not an id; a string of at most {_MAX_ID} characters, or an "

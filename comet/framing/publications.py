@@ -18,7 +18,7 @@ from attrs import evolve, frozen
 
 from comet.errors import BadChannel, BadMessage, BadRequest, KeyReused, TooLarge
 from comet.framing.contenttypes import parseContentType
-from comet.framing.strictjson import decode, encode, encodeRawText
+from comet.framing.strictjson import decode, encode, encodeRawText, encodeText
 from comet.model.channels import parseChannel, parseEvent
 from comet.model.messages import KeyScope, Publication
 from comet.model.readerids import checkReaderID
@@ -26,6 +26,9 @@ from comet.model.readerids import checkReaderID
 _BATCH_TYPE: Final = "application/x-ndjson"
 _FORM_TYPE: Final = "application/x-www-form-urlencoded"
 _BASE64: Final = "base64"
+
+# What a message may have beside its channel and its data.
+_FURTHER: Final = frozenset({"event", "encoding", "key", "exclude"})
 
 _KEY = re.compile(r"[\x20-\x7e]{1,128}")
 # RFC 8259 2: the white space that may surround a JSON value.
@@ -407,17 +410,21 @@ def readObject(
 
     @raise TooLarge: If the data has more bytes than the limit.
     """
-    for name in (channelKey, "data"):
-        if name not in fields:
-            raise BadMessage(f"{name!r} is missing; a message needs 'channel' and 'data'")
-    channel = fields[channelKey]
+    try:
+        channel, value = fields[channelKey], fields["data"]
+    except KeyError as missing:
+        raise BadMessage(
+            f"{missing.args[0]!r} is missing; a message needs 'channel' and 'data'"
+        ) from None
     if not isinstance(channel, str):
         raise BadChannel(f"{shown(channel)} is not the name of a channel: it is not a string")
+    # Most messages have nothing else.
+    if _FURTHER.isdisjoint(fields):
+        return fromValue(channel, value, limits, None, None, publisher, isDecoded=True)
     event = fields.get("event")
     if "event" in fields and not isinstance(event, str):
         raise BadMessage(f"{shown(event)} is not the name of an event: it is not a string")
     key = checkKey(fields["key"]) if "key" in fields else None
-    value = fields["data"]
     if "encoding" in fields:
         value = checkBase64(fields["encoding"], value)
     made = fromValue(channel, value, limits, event, key, publisher, isDecoded=True)
@@ -464,6 +471,8 @@ def fromValue(
         value = bytes(value)
         payload = b'"' + b64encode(value) + b'"'
         encoding = _BASE64
+    elif isinstance(value, str):
+        payload = encodeText(value)
     else:
         payload = encode(value, limits.maxDepth, isDecoded)
     # The payload is never smaller than its measure, so that most messages need
@@ -505,6 +514,9 @@ def checkCommas(text: bytes, limits: Limits) -> None:
 
     @raise TooLarge: If it has more commas than L{Limits.maxCommas}.
     """
+    # No more may be in a message, and nearly all texts are shorter.
+    if len(text) <= limits.maxMessage:
+        return
     most = limits.maxCommas
     if len(text) > most and text.count(b",") > most:
         raise TooLarge(f"it has more than {most} commas, the most that are allowed")

@@ -82,10 +82,13 @@ def decode(raw: bytes, maxDepth: int) -> Any:
     isPlain = _MARKED_LONG not in marks and _MARKED_EXPONENT not in marks
     decoder = _PLAIN_DECODER if isPlain else _DECODER
     try:
-        value, end = decoder.raw_decode(text, len(text) - len(text.lstrip(_WHITE_SPACE)))
-        rest = text[end:].lstrip(_WHITE_SPACE)
-        if rest:
-            raise json.JSONDecodeError("Extra data", text, len(text) - len(rest))
+        # Nearly every text begins with its value, and ends with it.
+        start = 0 if text[:1] > " " else len(text) - len(text.lstrip(_WHITE_SPACE))
+        value, end = decoder.raw_decode(text, start)
+        if end < len(text):
+            rest = text[end:].lstrip(_WHITE_SPACE)
+            if rest:
+                raise json.JSONDecodeError("Extra data", text, len(text) - len(rest))
     except json.JSONDecodeError as error:
         raise BadMessage(
             f"{text[:64]!r} is not JSON: {error.msg} at character {error.pos}"
