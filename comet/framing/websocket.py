@@ -50,13 +50,15 @@ def textFrame(payload: bytes, first: int = _TEXT) -> bytes:
     return head + payload
 
 
-def wholeText(data: bytes) -> bytes | None:
+def firstText(data: bytes) -> tuple[bytes, int] | None:
     """
-    Read a text message of a client that came whole and alone, in one frame of less
-    than 64 KiB, as commands mostly do.
+    Read a text message of a client that came whole, in one frame of less than 64 KiB, as
+    commands mostly do.
 
-    @return: The payload, which is UTF-8; L{None} for all else, also for what no client
-        may send.
+    @param data: The frame, and what has come behind it.
+
+    @return: The payload, which is UTF-8, and how many bytes the frame has; L{None} for all
+        else, also for what no client may send.
     """
     # RFC 6455 5.2: FIN and the opcode of text; then, with the bit that says it is masked,
     # the length in its shortest form; then the mask.
@@ -67,16 +69,17 @@ def wholeText(data: bytes) -> bytes | None:
         start, size = 8, int.from_bytes(data[2:4], "big")
         if size < 126:
             return None
-    if not data[1] & 0x80 or size == 127 or len(data) != start + size:
+    end = start + size
+    if not data[1] & 0x80 or size == 127 or len(data) < end:
         return None
     mask = (data[start - 4 : start] * (size // 4 + 1))[:size]
-    number = int.from_bytes(data[start:], "big") ^ int.from_bytes(mask, "big")
+    number = int.from_bytes(data[start:end], "big") ^ int.from_bytes(mask, "big")
     payload = number.to_bytes(size, "big")
     try:
         payload.decode("utf-8")
     except UnicodeDecodeError:
         return None
-    return payload
+    return payload, end
 
 
 @frozen(cache_hash=True)

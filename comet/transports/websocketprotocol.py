@@ -15,7 +15,7 @@ from comet.errors import BadMessage
 from comet.fanout.streams import StreamReader
 from comet.framing.commands import CommandError
 from comet.framing.compression import Compression
-from comet.framing.websocket import NORMAL_CLOSURE, WebSocketShape, wholeText
+from comet.framing.websocket import NORMAL_CLOSURE, WebSocketShape, firstText
 from comet.http.reads import ReadRequest
 from comet.hub.hub import Hub
 from comet.interfaces.sinks import ISinkOwner
@@ -122,14 +122,17 @@ class CometWebSocketProtocol(MessageProtocol):
 
         @return: Whether some are left for another turn.
         """
+        self._isFirst, self._isCut = True, False
         if self.state == self.STATE_OPEN and not (self.isPartial or self._partial is not None):
             # Mostly a command comes whole and alone.  Autobahn makes forty calls for a frame;
             # all that is not as it should be is left to it.
-            payload = wholeText(data)
-            if payload is not None and not 0 < self.maxMessagePayloadSize < len(payload):
-                self.onMessage(payload, False)
-                return False
-        self._isFirst, self._isCut = True, False
+            text = self._firstText(data)
+            if text is not None:
+                self.onMessage(text[0], False)
+                data = data[text[1] :]
+                if not data:
+                    return False
+                self._isFirst = False
         # What Autobahn's dataReceived() does, but for the text for its log: that is made
         # anew for each piece of input, whether it is logged or not.
         self._dataReceived(data)
@@ -144,6 +147,15 @@ class CometWebSocketProtocol(MessageProtocol):
         elif self._partial is not None:
             self._endPartial()
         return False
+
+    def _firstText(self, data: bytes) -> tuple[bytes, int] | None:
+        """
+        Read a command that has come whole, as L{firstText} does, unless it is too large.
+        """
+        text = firstText(data)
+        if text is not None and 0 < self.maxMessagePayloadSize < len(text[0]):
+            return None
+        return text
 
     def _partCame(self) -> None:
         """
@@ -182,6 +194,14 @@ class CometWebSocketProtocol(MessageProtocol):
                 self._isCut = True
                 return False
             self._isFirst = False
+            if not self.inside_message and self.state == self.STATE_OPEN:
+                # Commands that came together are taken one by one, as one alone is.
+                text = self._firstText(self.data)
+                if text is not None:
+                    self.data = self.data[text[1] :]
+                    self._endPartial()
+                    self.onMessage(text[0], False)
+                    return bool(self.data)
         hasMore: bool = super().processData()
         return hasMore
 

@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from comet.framing import Shape
 from comet.framing.compression import Compression
 from comet.framing.envelope import encodeCursor, encodeEnvelope
-from comet.framing.websocket import WebSocketShape, textFrame, wholeText
+from comet.framing.websocket import WebSocketShape, firstText, textFrame
 from comet.model.messages import Message
 from tests.framing.readers import CURSOR, CUTS, MESSAGES, TEXTS, FrameReader, makeMessage, readAll
 from tests.transports.frames import TEXT, frame
@@ -60,29 +60,30 @@ class FrameTests(SynchronousTestCase):
         self.assertEqual((reader.texts, reader.rest), (texts, b""))
 
 
-class WholeTests(SynchronousTestCase):
+class FirstTextTests(SynchronousTestCase):
     """
-    L{wholeText}.
+    L{firstText}.
     """
 
     def test_exampleOfRFC(self) -> None:
         """
         The masked text message in RFC 6455 5.7 is read.
         """
-        self.assertEqual(wholeText(bytes.fromhex("818537fa213d7f9f4d5158")), b"Hello")
+        self.assertEqual(firstText(bytes.fromhex("818537fa213d7f9f4d5158")), (b"Hello", 11))
 
     @settings(deadline=None)
     @given(TEXTS, st.binary(min_size=4, max_size=4), st.sampled_from((1, 60)), st.data())
     def test_onlyWhole(self, said: str, mask: bytes, times: int, data: st.DataObject) -> None:
         """
-        A frame is read if all of it came, and nothing behind it.
+        A frame is read if all of it came, and nothing of what is behind it.
         """
         payload = said.encode() * times
         whole = frame(TEXT, payload, mask=mask)
-        self.assertEqual(wholeText(whole), payload)
+        for more in (b"", b"x", whole):
+            self.assertEqual(firstText(whole + more), (payload, len(whole)))
         cut = data.draw(st.integers(0, len(whole) - 1))
-        for other in (whole[:cut], whole + b"x", whole * 2, b"x" + whole):
-            self.assertIsNone(wholeText(other))
+        for other in (whole[:cut], b"x" + whole):
+            self.assertIsNone(firstText(other))
 
     def test_nothingElse(self) -> None:
         """
@@ -97,7 +98,7 @@ class WholeTests(SynchronousTestCase):
             # A length that is not in its shortest form.
             *(b"\x81\xfe\x00\x05" + frame(TEXT, b"x" * 5)[2:], long[:3] + b"\x01" + long[4:]),
         ):
-            self.assertIsNone(wholeText(each), each[:20])
+            self.assertIsNone(firstText(each), each[:20])
 
 
 class ShapeTests(SynchronousTestCase):

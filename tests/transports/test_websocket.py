@@ -313,6 +313,28 @@ class MessageTests(WebSocketTestCase):
         ids = [f.json["id"] for f in self.read(wire)]
         self.assertEqual(ids, list(range(count)))
 
+    def test_anyMixtureInAnyPieces(self) -> None:
+        """
+        Commands between pings and fragments are answered in order, however they are cut.
+        """
+        stream = b"".join(
+            (
+                *(text({"id": 0, "ping": 0}), text({"id": 1, "ping": "x" * 200})),
+                *(frame(PING, b"a"), text({"id": 2, "ping": 0}), frame(TEXT, b'{"i', fin=False)),
+                *(frame(PING, b"b"), frame(0, b'd":3,"ping":0}'), text({"id": 4, "ping": 0})),
+                *(frame(2, b"bytes"), text({"id": 5, "ping": 0})),
+            )
+        )
+        for size in (1, 2, 3, 7, 40, 200, len(stream)):
+            wire = self.open("/socket")
+            wire.sendIn(size, stream)
+            self.turn()
+            said = [
+                f.payload if f.opcode == PONG else f.json.get("id", "refused")
+                for f in self.read(wire)
+            ]
+            self.assertEqual(said, [0, 1, b"a", 2, b"b", 3, 4, "refused", 5], size)
+
     def test_writesHeartbeat(self) -> None:
         """
         A heartbeat with the reader's cursor is sent after some seconds of
