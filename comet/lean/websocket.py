@@ -66,20 +66,21 @@ class WebSocketConnection(TwoWayConnection[CometWebSocketProtocol]):
         self._protocol = None
         self._reader: WebSocketReader | None = None
 
-    def push(self, data: bytes) -> bool:
+    def write(self, data: bytes) -> bool:
         """
-        See L{Connection.push<comet.lean.connection.Connection.push>}.
+        See L{ISink.write<comet.interfaces.sinks.ISink.write>}.
         """
+        self.traffic.dataOut += len(data)
         if self._handshake:
             data, self._handshake = self._handshake + data, b""
-        return super().push(data)
+        return self.push(data)
 
     def answer(self) -> None:
         """
         Answer the handshake, unless data was written already.
         """
         if self._handshake:
-            self.push(b"")
+            self.write(b"")
 
     def makeReader(self, shape: WebSocketShape, isBare: bool) -> WebSocketReader:
         """

@@ -173,7 +173,8 @@ class CommandFlow:
             return
         command = self._read(raw)
         isPublishing = isinstance(command, Publish)
-        if self._mustWait(isPublishing):
+        # Mostly there is nothing to wait for.
+        if self._pending and self._mustWait(isPublishing):
             self._hold(raw, isPublishing)
         else:
             self._begin(command, raw)
@@ -310,7 +311,10 @@ class CommandFlow:
         if self._isAnswering or not self._answers[0].piece:
             return
         if len(self._answers) == 1:
-            self._answered()
+            self._answers.clear()
+            self._pending -= 1
+            self.reader.say(answer.piece)
+            self._goOn()
         else:
             self._isAnswering = True
             self._hub.fanout.afterAnswers(self._answered)
@@ -371,8 +375,8 @@ class CommandFlow:
         isBusy = (
             self._pending >= MAX_PENDING_COMMANDS
             or self._pendingBytes >= MAX_PENDING_BYTES
-            or self._isHeldUp
             or self.reader.state is State.BEHIND
+            or self._isHeldUp
         )
         if isBusy != self._isPaused:
             self._isPaused = isBusy

@@ -268,7 +268,10 @@ class Session(CommandFlow):
                 hub.bursts.addRequest(answer)
             else:
                 self._askToPublish(hook, publication, answer.stored, answer.notStored)
-        self._throttle()
+        # Where this one alone is under way, its answer looks whether the client is to be
+        # read.
+        if self._pending > 1 or self._isAsking:
+            self._throttle()
 
     def _askToPublish(
         self, hook: PublishHook, publication: Publication, stored: Done, notStored: Failed
