@@ -48,11 +48,13 @@ class Connection:
 
     @cvar readSize: How many bytes are read at once.
 
-    @cvar isNew: See L{EdgeConnection<comet.lean.edge.EdgeConnection>}.
+    @cvar isNew: See L{EdgeConnection<comet.lean.edge.EdgeConnection>}; and so is
+        C{isPolling}.
     """
 
     readSize: int = READ_SIZE
     isNew: bool = False
+    isPolling: bool = False
 
     __slots__ = ("_isFinishing", "edge", "fd", "isPaused", "socket", "unsent")
 

@@ -44,10 +44,14 @@ class EdgeConnection(Protocol):
         given away.
 
     @ivar isNew: Whether nothing has come yet: others are served first.
+
+    @ivar isPolling: Whether the last request was a poll.  Its client comes back once it is
+        answered, together with all others that got the same message.
     """
 
     fd: int
     isNew: bool
+    isPolling: bool
 
     @property
     def socket(self) -> ClientSocket:
@@ -112,8 +116,10 @@ class Edge:
     @ivar epoll: Watches the connections and the port; those of other ports, too, where
         the reactor asks it.
 
-    @ivar waiting: The events of connections that have to wait: these are not in the
-        C{epoll}.
+    @ivar returning: The events of polls that come back and have to wait: these connections
+        are not in the C{epoll}.
+
+    @ivar waiting: The same for connections that begin or end.
 
     @ivar hangups: What is left to do for connections whose clients have left.
 
@@ -141,7 +147,8 @@ class Edge:
         self.hub = hub
         self.factory = factory
         self.epoll = reactor.edgeEpoll if isinstance(reactor, LeanEPollReactor) else epoll()
-        self.waiting = WaitingEvents(self.epoll, self._wanted)
+        self.returning = WaitingEvents(self.epoll, self._wanted)
+        self.waiting = WaitingEvents(self.returning, self._wanted)
         self.hangups = Hangups(hub.turns)
         self.spare = SpareDescriptor()
         self.connections: dict[int, EdgeConnection] = {}

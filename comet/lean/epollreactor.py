@@ -35,8 +35,10 @@ class PolledPort(Protocol):
 
     @ivar left: The events for which there was no time.
 
-    @ivar waiting: The events of which the C{epoll} does not tell, by descriptor; always the
-        same table.
+    @ivar waiting: The events of clients that come or go of which the C{epoll} does not tell,
+        by descriptor; always the same table.
+
+    @ivar returning: The same of polls that come back.
 
     @ivar seconds: Tells the time of now, in seconds from any moment.
     """
@@ -45,6 +47,7 @@ class PolledPort(Protocol):
     connections: Mapping[int, Any]
     left: Sequence[tuple[int, int]]
     waiting: Mapping[int, int]
+    returning: Mapping[int, int]
     seconds: Callable[[], float]
 
     def handle(self, happened: Sequence[tuple[int, int]], over: float) -> int:
@@ -145,7 +148,7 @@ class LeanEPollReactor(EPollReactor):
         """
         ports, isDone = self._ports, True
         for port in ports:
-            if port.left or port.waiting:
+            if port.left or port.waiting or port.returning:
                 delay = 0.0
         happened = self.edgeEpoll.poll(-1 if delay is None else delay, MAX_EVENTS)
         # What Twisted watches comes first: a bus that answers is waited for by clients that
@@ -168,13 +171,13 @@ class LeanEPollReactor(EPollReactor):
             # Beside those that were left, new ones wait: the system tells of them again.
             # Together they would be more in each turn of a busy port, which accepts no
             # client while any is left.
-            if mine or port.waiting:
+            if mine or port.waiting or port.returning:
                 try:
                     port.handle(mine, port.seconds() + TURN)
                 except Exception:
                     # The others have to have their events.
                     port.handlingFailed()
-                if port.left or port.waiting:
+                if port.left or port.waiting or port.returning:
                     isDone = False
         return isDone and bool(happened)
 

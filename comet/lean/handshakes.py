@@ -52,6 +52,7 @@ class Handshake:
     """
 
     isNew = True
+    isPolling = False
     isBusy = False
     wanted = READING
 

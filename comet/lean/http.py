@@ -53,7 +53,7 @@ class HTTPConnection(IdentifyingConnection):
     publications are begun behind each other.
     """
 
-    __slots__ = ("_isHeadBegun", "_upload", "isNew", "readSize")
+    __slots__ = ("_isHeadBegun", "_upload", "isNew", "isPolling", "readSize")
 
     def __init__(self, edge: HTTPEdge, socket: ClientSocket, fd: int) -> None:
         super().__init__(edge, socket, fd)
@@ -63,6 +63,7 @@ class HTTPConnection(IdentifyingConnection):
         # Whether a head has begun, and its time runs.
         self._isHeadBegun = False
         self.isNew = True
+        self.isPolling = False
         edge.add(self)
 
     @property
@@ -280,6 +281,7 @@ class HTTPConnection(IdentifyingConnection):
         if (headers.length is None) is plan.hasBody:
             return self._leaveToTwisted()
         self.plan, self.tags = plan, tags
+        self.isPolling = plan.isPoll
         self.direct = self.socket if plan.account is None else None
         self.forwarded = headers.address
         clientOf = requests.clientOf

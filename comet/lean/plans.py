@@ -238,6 +238,8 @@ class Plan:
 
     @cvar hasBody: True if the requests have a body.
 
+    @cvar isPoll: True if a client that is answered asks again.
+
     @cvar checksOrigin: True if pages of foreign origins are refused.  Other
         responses are safe, since the browser keeps them from such a page.
 
@@ -266,6 +268,7 @@ class Plan:
     """
 
     hasBody: ClassVar[bool] = False
+    isPoll: ClassVar[bool] = False
     checksOrigin: ClassVar[bool] = False
     takesSince: bool = False
 

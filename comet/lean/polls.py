@@ -34,6 +34,8 @@ class PollPlan(ReadPlan):
     @ivar wait: For how many seconds a poll may wait for a message.
     """
 
+    isPoll = True
+
     __slots__ = ("shape", "wait")
 
     def __init__(self, hub: Hub, asked: Asked) -> None:

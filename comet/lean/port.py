@@ -23,6 +23,7 @@ from comet.limits.capacity import fullFrom, openFiles
 from comet.logging.clientlog import ClientLogger
 from comet.reactor.timers import NOT_SET
 from comet.reactor.turns import LEAST, SHARE, TURN
+from comet.reactor.waitingevents import WaitingEvents
 from comet.transports.vanished import watchForVanishing
 
 # How many clients are accepted in one turn.
@@ -67,6 +68,7 @@ class LeanPort:
         self.seconds = edge.seconds
         self.connections: Mapping[int, Any] = edge.connections
         self.waiting: Mapping[int, int] = edge.waiting.events
+        self.returning: Mapping[int, int] = edge.returning.events
         # One attribute each, since the reactor calls both in every turn.
         self.beginTurn = edge.hub.fanout.beginTurn
         self.endTurn = edge.hub.fanout.endTurn
@@ -197,14 +199,14 @@ class LeanPort:
             # Events for which there was no time come first.  If they were asked for
             # anew, those of the busiest clients would come first each time.
             happened = self.left or self._edge.epoll.poll(0, MAX_EVENTS)
-            if not (happened or self.waiting):
+            if not (happened or self.waiting or self.returning):
                 break
             count = self.handle(happened, over)
             handled += count
-            if self.left or self.waiting:
+            if self.left or self.waiting or self.returning:
                 break
         # The epoll, and so the reactor, tells nothing of those that wait.
-        if self.waiting and self._call is None:
+        if (self.waiting or self.returning) and self._call is None:
             self._call = self._edge.hub.clock.callLater(0, self._goOn)
 
     def _goOn(self) -> None:
@@ -230,6 +232,7 @@ class LeanPort:
         self.left = ()
         fanout, connections, seconds = edge.hub.fanout, edge.connections, edge.seconds
         handled = 0
+        polls: list[tuple[int, int]] = []
         crowd: list[tuple[int, int]] = []
         edge.comebacks.clear()
         fanout.beginTurn()
@@ -241,6 +244,9 @@ class LeanPort:
                     if connection.isNew or events & _GONE:
                         crowd.append((fd, events))
                         continue
+                    if connection.isPolling:
+                        polls.append((fd, events))
+                        continue
                     try:
                         connection.ready(events)
                     except Exception:
@@ -250,6 +256,8 @@ class LeanPort:
                         break
                 elif fd == self.fd:
                     self._hasNewClients = True
+            if polls or self.returning:
+                self._handleReturning(polls, over)
             if crowd or self.waiting:
                 self._handleCrowd(crowd, over)
             # Last, since a new client may get a descriptor that was closed just
@@ -260,6 +268,17 @@ class LeanPort:
         finally:
             fanout.endTurn()
         return handled
+
+    def _handleReturning(self, happened: Sequence[tuple[int, int]], over: float) -> None:
+        """
+        Handle the events of polls that come back: all of a channel that were answered with the
+        same message.  They are behind other clients, and in their order; so a client that
+        publishes waits for a turn, and not for thousands of them.
+        """
+        seconds = self.seconds
+        # Some of them in any case: others may ask without end.
+        over = max(over, seconds() + SHARE)
+        self._handleInLine(self._edge.returning, happened, lambda: seconds() >= over)
 
     def _handleCrowd(self, happened: Sequence[tuple[int, int]], over: float) -> None:
         """
@@ -283,22 +302,35 @@ class LeanPort:
                 turns.isCrowded = True
             return now >= over
 
-        events, connections = iter(happened), edge.connections
-        # Some may be closed by now: with a message for them, or beside another one.
-        opened = (each for each in events if each[0] in connections)
         try:
-            if self.waiting:
-                waiting.add(opened)
-                waiting.handle(self._handleOne, isOver)
-                return
-            for fd, event in events:
-                if fd in connections:
-                    self._handleOne(fd, event)
-                    if isOver():
-                        waiting.add(opened)
-                        break
+            self._handleInLine(waiting, happened, isOver)
         finally:
             turns.isCrowded = False
+
+    def _handleInLine(
+        self,
+        line: WaitingEvents,
+        happened: Sequence[tuple[int, int]],
+        isOver: Callable[[], bool],
+    ) -> None:
+        """
+        Handle events behind those that wait in a line.  What there is no time for waits there.
+
+        @param isOver: Tells whether the time is over.
+        """
+        events, connections = iter(happened), self._edge.connections
+        # Some may be closed by now: with a message for them, or beside another one.
+        opened = (each for each in events if each[0] in connections)
+        if line.events:
+            line.add(opened)
+            line.handle(self._handleOne, isOver)
+            return
+        for fd, event in events:
+            if fd in connections:
+                self._handleOne(fd, event)
+                if isOver():
+                    line.add(opened)
+                    break
 
     def _handleOne(self, fd: int, events: int) -> None:
         """

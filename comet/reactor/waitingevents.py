@@ -48,7 +48,8 @@ class WaitingEvents:
     The line of descriptors that are out of an C{epoll}, each with its event.
 
     The owner of the C{epoll} calls L{modify} and L{unregister} here, so that it need not
-    know which descriptors wait.  A descriptor is unregistered before it is closed.
+    know which descriptors wait.  A descriptor is unregistered before it is closed.  One line
+    may stand before another: then it is the C{epoll} of that.
 
     @ivar events: What waits, by descriptor; always the same table.
     """
@@ -78,6 +79,12 @@ class WaitingEvents:
         """
         if fd not in self.events:
             self._poller.modify(fd, events)
+
+    def register(self, fd: int, events: int) -> None:
+        """
+        Watch a descriptor, which does not wait.
+        """
+        self._poller.register(fd, events)
 
     def unregister(self, fd: int) -> None:
         """

@@ -47,6 +47,7 @@ class FakePort:
     """
 
     waiting: Mapping[int, int] = {}
+    returning: Mapping[int, int] = {}
 
     def __init__(self, reactor: LeanEPollReactor, own: socket.socket) -> None:
         self.fd = own.fileno()
