@@ -15,7 +15,14 @@ from hpack import OversizedHeaderListError
 from twisted.internet.task import Clock
 
 from comet.bus.memory.bus import MemoryBus
-from comet.bus.redis import replies
+from comet.bus.redis import (
+    bodies,
+    channelreplies,
+    messagereplies,
+    pushes,
+    storedreplies,
+    upkeepreplies,
+)
 from comet.bus.redis.replies import BadReply, NoLog, Overdue
 from comet.errors import CometError
 from comet.framing.codings import undoCoding
@@ -252,12 +259,12 @@ def _fields(data: bytes) -> None:
 _PUBLICATIONS: Final = [Publication(("open/a",), b"1")]
 
 _READERS: Final[Mapping[str, Callable[[Any], object]]] = {
-    "attach": replies.readAttached,
-    "sweep": replies.readMore,
-    "find": replies.readFoundChannels,
-    "tails": lambda reply: replies.readTails(reply, ["open/a"]),
-    "read": lambda reply: replies.readLogPage(reply, ["open/a"]),
-    "publish": lambda reply: replies.readStored(reply, [_PUBLICATIONS]),
+    "attach": upkeepreplies.readAttached,
+    "sweep": upkeepreplies.readMore,
+    "find": channelreplies.readFoundChannels,
+    "tails": lambda reply: channelreplies.readTails(reply, ["open/a"]),
+    "read": lambda reply: messagereplies.readLogPage(reply, ["open/a"]),
+    "publish": lambda reply: storedreplies.readStored(reply, [_PUBLICATIONS]),
 }
 
 
@@ -280,15 +287,15 @@ def _replies(data: bytes) -> None:
 
 
 def _stored(data: bytes) -> None:
-    replies.readBody("open/a", _EPOCH, 1, data)
+    bodies.readBody("open/a", _EPOCH, 1, data)
 
 
 def _pushed(data: bytes) -> None:
-    replies.readPushed(b"open/a", data)
+    pushes.readPushed(b"open/a", data)
 
 
 def _moved(data: bytes) -> None:
-    replies.readEndMoved(data)
+    pushes.readEndMoved(data)
 
 
 def makeParsers() -> list[Parser]:

@@ -9,9 +9,16 @@ The bus of several nodes: its log is in a Redis that all of them use.
   - L{tls}: TLS to Redis
   - L{endpoints}: connects to a Redis, also by way of sentinels
   - L{reconnect}: keeps a connection, and connects again after a loss
-  - L{replies}: reads what the scripts answer and push, and checks it
+  - L{replies}: reads the parts of what the scripts answer, and checks them
+  - L{bodies}: what is stored of a message
+  - L{pushes}: reads what the scripts push
   - L{settings}: compares what the nodes are configured with
+  - L{upkeepreplies}: reads what is answered to a node that joins, checks and sweeps
+  - L{channelreplies}: reads which channels and positions were found
+  - L{messagereplies}: reads which messages were found
+  - L{storedreplies}: reads where messages were stored
   - L{store}: the scripts as functions
+  - L{statereplies}: reads what the scripts of state answer
   - L{statestore}: those that keep state beside the log
   - L{memberreplies}: reads what the scripts of members answer, and checks it
   - L{memberstore}: members of channels, and the name of this node
@@ -22,5 +29,11 @@ The bus of several nodes: its log is in a Redis that all of them use.
   - L{topics}: the topics of Redis that carry a name
   - L{subscriptions}: the topics that a connection is subscribed to
   - L{notifications}: tells listeners what Redis pushes, in order
-  - L{bus}: the bus
+  - L{usable}: the connection that is in use, and the callers that wait for one
+  - L{faultlog}: logs what Redis denies, and what goes wrong with it
+  - L{retrying}: asks, and asks again after a lost connection
+  - L{nodemembers}: what this node says of its readers
+  - L{upkeep}: drops old messages, and checks that the log is still the same
+  - L{logwriter}: stores, and tells whether it was stored
+  - L{bus}: the bus: these together
 """

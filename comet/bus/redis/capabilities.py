@@ -174,6 +174,10 @@ def refusal(error: RedisRefused) -> Exception:
     return error
 
 
+# Why a connection is closed, when Redis refuses to write.
+BECAME_REPLICA: Final = "this Redis has become a replica"
+
+
 def isDenial(error: RedisRefused) -> bool:
     """
     Whether Redis refused a command because the user may not execute it: it will

@@ -13,8 +13,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Final, TypeVar
 
+from comet.bus.redis.channelreplies import FoundChannels
 from comet.bus.redis.protocol import RedisProtocol
-from comet.bus.redis.replies import FoundChannels, NoLog, Overdue
+from comet.bus.redis.replies import NoLog, Overdue
 from comet.bus.redis.store import MOST_CHANNELS, Store
 from comet.bus.starts import MOST_LAST, LastFew
 from comet.model.channels import isPattern

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Final
 
 from comet.bus.listeners import Listeners
-from comet.bus.redis.replies import BadReply, readEndMoved, readPushed
+from comet.bus.redis.pushes import readEndMoved, readPushed
+from comet.bus.redis.replies import BadReply
 from comet.bus.redis.topics import Topics
 from comet.framing.stored import NotOurs
 from comet.model.cursors import Cursor

@@ -14,16 +14,10 @@ from typing import Any, NamedTuple
 
 from comet.bus.parts import AHEAD_BYTES, AHEAD_MESSAGES
 from comet.bus.redis import scripts
+from comet.bus.redis.channelreplies import FoundChannels, readFoundChannels, readTails
+from comet.bus.redis.messagereplies import LogPage, readLogPage
 from comet.bus.redis.protocol import RedisProtocol
-from comet.bus.redis.replies import (
-    BadReply,
-    FoundChannels,
-    LogPage,
-    fieldsOf,
-    readFoundChannels,
-    readLogPage,
-    readTails,
-)
+from comet.bus.redis.replies import BadReply, fieldsOf
 from comet.bus.redis.store import Store
 from comet.bus.starts import LastFew
 from comet.model.cursors import Cursor

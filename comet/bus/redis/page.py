@@ -8,7 +8,8 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from operator import attrgetter, itemgetter
 
-from comet.bus.redis.replies import IndexSlice, LogPage
+from comet.bus.redis.channelreplies import IndexSlice
+from comet.bus.redis.messagereplies import LogPage
 from comet.model.messages import Message
 from comet.model.patterns import NameSet
 

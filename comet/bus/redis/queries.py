@@ -33,11 +33,12 @@ from attrs import evolve
 from comet.bus.historypage import LOST, historyPage, partialPage
 from comet.bus.parts import isPart, partOf
 from comet.bus.readahead import isOpening
+from comet.bus.redis.channelreplies import FoundChannels, IndexSlice
 from comet.bus.redis.holdings import Changed, Holdings
+from comet.bus.redis.messagereplies import LogPage
 from comet.bus.redis.openings import openChannels
 from comet.bus.redis.page import Page, chosen
 from comet.bus.redis.protocol import RedisProtocol
-from comet.bus.redis.replies import FoundChannels, IndexSlice, LogPage
 from comet.bus.redis.store import MOST_CHANNELS, Store
 from comet.bus.starts import FoundStarts, beforeOldest, knownPosition, resolve
 from comet.model.channels import isPattern

@@ -10,8 +10,9 @@ from typing import Any
 
 from comet.bus.outcomes import stateFull
 from comet.bus.redis import scripts
+from comet.bus.redis.bodies import writeBody
 from comet.bus.redis.protocol import RedisProtocol
-from comet.bus.redis.replies import readKept, readStateChange, writeBody
+from comet.bus.redis.statereplies import readKept, readStateChange
 from comet.bus.redis.store import Store
 from comet.framing.stored import NotOurs
 from comet.model.cursors import Cursor

@@ -9,31 +9,23 @@ from typing import Any, Final
 
 from comet.bus.idempotency import KeyBudget, keySize, rawPublisher, scopeDigest
 from comet.bus.redis import scripts
+from comet.bus.redis.bodies import writeBody
 from comet.bus.redis.capabilities import CannotUse, Capabilities
-from comet.bus.redis.protocol import RedisProtocol, RedisRefused
-from comet.bus.redis.replies import (
-    Attached,
-    BadReply,
+from comet.bus.redis.channelreplies import (
     FoundChannels,
-    FoundHistory,
     IndexSlice,
-    LogPage,
-    NoLog,
     OrderedChannels,
-    Stored,
-    readAttached,
     readFoundChannels,
-    readHistory,
-    readLogPage,
-    readMore,
     readOrdered,
     readPositions,
-    readStored,
     readTails,
-    writeBody,
-    writeOrder,
 )
+from comet.bus.redis.messagereplies import FoundHistory, LogPage, readHistory, readLogPage
+from comet.bus.redis.protocol import RedisProtocol, RedisRefused
+from comet.bus.redis.replies import BadReply, NoLog
 from comet.bus.redis.settings import NodeSettings
+from comet.bus.redis.storedreplies import Stored, readStored, writeOrder
+from comet.bus.redis.upkeepreplies import Attached, readAttached, readMore
 from comet.bus.redis.urls import RedisURL
 from comet.framing.stored import NotOurs
 from comet.model.channels import isPattern

@@ -18,9 +18,9 @@ from comet.bus.redis.capabilities import Capabilities
 from comet.bus.redis.holdings import Holdings
 from comet.bus.redis.protocol import RedisRefused
 from comet.bus.redis.queries import Queries
-from comet.bus.redis.replies import KeyConflict
 from comet.bus.redis.settings import NodeSettings
 from comet.bus.redis.store import Store
+from comet.bus.redis.storedreplies import KeyConflict
 from comet.bus.redis.urls import RedisURL
 from comet.interfaces.messagebus import IBusListener
 from comet.model.cursors import Cursor

@@ -86,4 +86,4 @@ class RedisBusTests(
         """
         Let the node do at once what it does at each beat.
         """
-        await bus._tend(bus._connection)
+        await bus._nodeMembers.tend(bus._usable.connection)

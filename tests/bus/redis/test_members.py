@@ -171,7 +171,7 @@ class NodesTests(RedisCase, JoiningCase):
             self.forgotten[bus] = 0
             bus.attachPresence(lambda bus=bus: self.note(bus))  # type: ignore[misc]
             # The test says when it is time for a beat.
-            bus._endBeat()
+            bus._upkeep.stop()
             made.append(bus)
         return made
 
@@ -186,9 +186,9 @@ class NodesTests(RedisCase, JoiningCase):
         Let nodes do what they do at each beat.
         """
         for bus in buses:
-            connection = bus._connection
+            connection = bus._usable.connection
             assert connection is not None
-            await bus._tend(connection)
+            await bus._nodeMembers.tend(connection)
 
     async def pass_(self, seconds: float, *buses: RedisBus) -> None:
         """

@@ -1,5 +1,5 @@
 """
-Tests for L{comet.bus.redis.replies}.
+Tests for what reads the answers of scripts, and their pushes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.bus.redis import replies
+from comet.bus.redis import (
+    channelreplies,
+    messagereplies,
+    pushes,
+    statereplies,
+    storedreplies,
+    upkeepreplies,
+)
 from comet.bus.redis.replies import BadReply, NoLog, Overdue
 from comet.framing.stored import NotOurs
 from comet.model.cursors import Cursor
@@ -36,18 +43,18 @@ ITEM = st.integers(-3, 10) | st.sampled_from(
 REPLY = st.recursive(ITEM, lambda inner: st.lists(inner, max_size=14), max_leaves=20)
 
 READERS: list[Callable[[Any], Any]] = [
-    replies.readAttached,
-    replies.readMore,
-    replies.readFoundChannels,
-    replies.readOrdered,
-    lambda reply: replies.readPositions(reply, 0, 5),
-    lambda reply: replies.readTails(reply, ["a", "b"]),
-    lambda reply: replies.readLogPage(reply, ["a", "b"]),
-    lambda reply: replies.readHistory(reply, "a", None),
-    lambda reply: replies.readHistory(reply, "a", Cursor("abc", 2)),
-    replies.readStateChange,
-    replies.readKept,
-    lambda reply: replies.readStored(reply, [[Publication(("a", "b"), b"1")]]),
+    upkeepreplies.readAttached,
+    upkeepreplies.readMore,
+    channelreplies.readFoundChannels,
+    channelreplies.readOrdered,
+    lambda reply: channelreplies.readPositions(reply, 0, 5),
+    lambda reply: channelreplies.readTails(reply, ["a", "b"]),
+    lambda reply: messagereplies.readLogPage(reply, ["a", "b"]),
+    lambda reply: messagereplies.readHistory(reply, "a", None),
+    lambda reply: messagereplies.readHistory(reply, "a", Cursor("abc", 2)),
+    statereplies.readStateChange,
+    statereplies.readKept,
+    lambda reply: storedreplies.readStored(reply, [[Publication(("a", "b"), b"1")]]),
 ]
 
 
@@ -74,7 +81,7 @@ class ReplyTests(SynchronousTestCase):
         """
         Any push is read or refused.
         """
-        for reader in (lambda raw: replies.readPushed(b"a", raw), replies.readEndMoved):
+        for reader in (lambda raw: pushes.readPushed(b"a", raw), pushes.readEndMoved):
             try:
                 reader(data)
             except (BadReply, NotOurs):

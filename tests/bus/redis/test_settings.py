@@ -38,8 +38,9 @@ class ComparisonTests(RefusalCase):
         """
         Let a node check the log now, as it does every few seconds.
         """
-        assert bus._connection is not None
-        await bus._check(bus._connection)
+        connection = bus._usable.connection
+        assert connection is not None
+        await bus._upkeep.check(connection)
 
     async def test_differentNodesWarn(self) -> None:
         """

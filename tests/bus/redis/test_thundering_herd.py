@@ -12,7 +12,8 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IDelayedCall
 from zope.interface import implementer
 
-from comet.bus.redis.bus import MOST_ASKED, RedisBus
+from comet.bus.redis.bus import RedisBus
+from comet.bus.redis.retrying import MOST_ASKED
 from comet.hub.hub import Hub
 from comet.interfaces.receiver import IReceiver
 from comet.model.cursors import Cursor
@@ -142,7 +143,7 @@ class CrowdTests(RedisCase, BusCase):
         first = await self.put(bus, "a b c/d")
         await until(lambda: all(receiver.positions for receiver, _ in crowd))
         self.server.ask("CONFIG", "RESETSTAT")
-        connection = bus._connection
+        connection = bus._usable.connection
         assert connection is not None
         connection.abort("for the test")
         second = await self.put(other, "a b c/d")
@@ -217,7 +218,7 @@ class CrowdTests(RedisCase, BusCase):
             walks.append(Deferred())
             return walks[-1]
 
-        going = [bus._ask(walk, ["*"]) for _ in range(MOST_ASKED)]
+        going = [bus._retrying.ask(walk, ["*"]) for _ in range(MOST_ASKED)]
         wide = bus.read(["*"], start, 9, 999, None)
         found = await bus.read(["a"], start, 9, 999, None)
         self.assertEqual(len(found.messages), 1)
