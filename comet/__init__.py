@@ -26,7 +26,6 @@ reach every branch of them.  So are the modules that the map in another part mar
   - L{comet.logging}: what is written down of clients
   - L{comet.metrics}: what is counted
   - L{comet.reactor}: its thread, its time, its turns, and who gets how much of them
-  - L{comet.outgoing}: requests that the server sends itself
   - L{comet.model} B{P}: channels, cursors, messages, and the log of a channel
   - L{comet.framing} B{P}: bytes to values and back, one file a wire format
   - L{comet.http} B{P}: what a request asks for, and how its response begins

@@ -15,8 +15,8 @@ from twisted.web.client import Agent
 
 from comet.access.tokenkeys import MAX_KEY_FILE, TokenKey, readKeySet
 from comet.errors import BadCredential, Unavailable
+from comet.limits.answerbodies import readBounded
 from comet.logging.clientlog import ClientLogger
-from comet.outgoing.bodies import readBounded
 from comet.reactor.timers import NOT_SET, TimerWheel
 
 # The set is asked for at most once in so many seconds.

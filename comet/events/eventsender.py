@@ -17,9 +17,9 @@ from twisted.internet.task import deferLater
 from comet.events.follower import Page
 from comet.events.lease import Lease, LeaseLost
 from comet.hooks.sender import HookSender
+from comet.limits.answerbodies import readBounded
 from comet.logging.clientlog import ClientLogger
 from comet.model.messages import Message
-from comet.outgoing.bodies import readBounded
 
 # Messages that come within so many seconds are sent together.
 LINGER: Final = 0.1

@@ -29,8 +29,8 @@ from comet.hooks.places import Places
 from comet.hooks.roundrobin import RoundRobin
 from comet.hooks.signing import sign
 from comet.hooks.verdicts import BadRefusal, readAnswer
+from comet.limits.answerbodies import MAX_ANSWER, BodyTooLarge, readBounded
 from comet.logging.clientlog import ClientLogger
-from comet.outgoing.bodies import MAX_ANSWER, BodyTooLarge, readBounded
 from comet.reactor.timers import NOT_SET, TimerWheel
 
 # After how many seconds a connection without a request is closed.

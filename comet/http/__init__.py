@@ -13,7 +13,7 @@ HTTP as values: what a request asks for, and how its response begins.
   - L{parameters}: the parameters of a query, and warnings about others
   - L{credentials}: what a request shows of its client
   - L{forwarded}: where a request came from, as trusted proxies tell it
-  - L{outgoing}: where requests are sent, and which headers are sent along
+  - L{outgoing}: where the backend is asked, and which headers are sent along
   - L{handshake}: the handshake of a WebSocket
   - L{deflateoffers}: how a handshake agrees on compression
   - L{contentcoding}: which responses are compressed

@@ -1,5 +1,5 @@
 """
-The body of an answer, within bounds.
+The body of an answer to a request that the server sends itself, within bounds.
 """
 
 from __future__ import annotations
