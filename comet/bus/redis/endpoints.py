@@ -108,9 +108,25 @@ class SentinelEndpoint:
             found = await connection.command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", url.service)
         finally:
             connection.abort("the sentinel has answered")
-        if not isinstance(found, list) or len(found) != 2:
+        if found is None:
             raise RedisConnectionLost(f"the sentinel knows no service {url.service!r}")
-        return found[0].decode(), int(found[1])
+        return _masterOf(found)
+
+
+def _masterOf(found: Any) -> tuple[str, int]:
+    """
+    Read where a sentinel says that the master is.
+
+    @raise RedisConnectionLost: If that is no host and port: the others are asked.
+    """
+    try:
+        host, port = found
+        address = host.decode("ascii"), int(port)
+    except (AttributeError, TypeError, ValueError):
+        raise RedisConnectionLost(f"{found!r:.100} is not where a master is") from None
+    if not (address[0] and 0 < address[1] < 65536):
+        raise RedisConnectionLost(f"{found!r:.100} is not where a master is")
+    return address
 
 
 def endpointOf(url: RedisURL, reactor: Any) -> IStreamClientEndpoint:

@@ -192,7 +192,7 @@ def _make(
     service: str = "",
 ) -> RedisURL:
     db, prefix, timeout = (values.get(name, "") for name in ("db", "prefix", "timeout"))
-    if db and not (db.isascii() and db.isdigit() and int(db[:9]) < 65536):
+    if db and not (re.fullmatch("[0-9]{1,5}", db) and int(db) < 65536):
         raise _wrong(scheme, f"{db[:64]!r} as a database; 0 to 65535 are allowed")
     if len(prefix) > 64 or _PREFIX.fullmatch(prefix) is None:
         raise _wrong(

@@ -7,8 +7,16 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.protocol import Factory
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
 
 from comet.bus.redis.bus import RedisBus
+from comet.bus.redis.endpoints import SentinelEndpoint
+from comet.bus.redis.protocol import RedisConnectionLost
 from comet.bus.redis.urls import parseURL
 from comet.model.cursors import Cursor
 from comet.testing.case import BusCase, Listener
@@ -144,3 +152,88 @@ class EndpointTests(RedisCase, BusCase):
         self.assertFalse(started.called)
         text = sentinel.ask("SENTINEL", "MASTERS")
         self.assertEqual(text, "*0\r\n")
+
+
+class _Answering:
+    """
+    A connection to a sentinel, and the endpoint that makes it.
+    """
+
+    def __init__(self, master: Any) -> None:
+        self.master = master
+        self.aborted = 0
+
+    def connect(self, protocolFactory: object) -> Deferred[Any]:
+        """
+        See L{IStreamClientEndpoint}.
+        """
+        return succeed(self)
+
+    def command(self, name: str, *words: object) -> Deferred[Any]:
+        """
+        Answer the greeting, or tell where the master is.
+        """
+        return succeed({} if name == "HELLO" else self.master)
+
+    def abort(self, reason: str) -> None:
+        """
+        Count that the connection is closed.
+        """
+        self.aborted += 1
+
+
+class SentinelTests(SynchronousTestCase):
+    """
+    L{SentinelEndpoint}.
+    """
+
+    def connected(self, *masters: Any) -> tuple[Any, list[_Answering]]:
+        """
+        Connect by way of sentinels.
+
+        @param masters: What each says where the master is.
+
+        @return: What the connecting fires with, and the connections to the sentinels.
+        """
+        url = parseURL(f"redis+sentinel://{','.join(f's{i}' for i in range(len(masters)))}/mine")
+        sentinels = {
+            host: _Answering(told) for (host, _), told in zip(url.hosts, masters, strict=True)
+        }
+        master = _Answering(None)
+
+        def endpoint(host: str, port: int) -> Any:
+            return master if (host, port) == ("db", 6379) else sentinels[host]
+
+        made = SentinelEndpoint(Clock(), url, endpoint)
+        return made.connect(Factory()), [*sentinels.values(), master]
+
+    def test_asksNext(self) -> None:
+        """
+        A sentinel that answers in another form than that of a host and a port is passed
+        over, and the next one is asked.
+        """
+        for told in (
+            None,
+            7,
+            [],
+            [b"db"],
+            [None, None],
+            [b"db", b"x"],
+            [b"db", b"0"],
+            [b"db", b"65536"],
+            [b"", b"6379"],
+            [b"\xff", b"6379"],
+            {b"db": b"6379"},
+        ):
+            connecting, [wrong, right, master] = self.connected(told, [b"db", b"6379"])
+            self.assertIs(self.successResultOf(connecting), master, told)
+            self.assertEqual((wrong.aborted, right.aborted), (1, 1))
+
+    def test_noneKnows(self) -> None:
+        """
+        Where no sentinel tells a master, the error says what each has told.
+        """
+        connecting, _ = self.connected(None, [b"db", b"-1"])
+        error = self.failureResultOf(connecting, RedisConnectionLost).value
+        self.assertIn("s0:26379: the sentinel knows no service 'mine'", str(error))
+        self.assertIn("s1:26379: [b'db', b'-1'] is not where a master is", str(error))

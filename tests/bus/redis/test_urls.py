@@ -116,6 +116,7 @@ class URLTests(SynchronousTestCase):
             ("redis://h/one", "'one' as a database", "0 to 65535"),
             ("redis://h/1/2", "'1/2' as a database"),
             ("redis://h/99999", "'99999' as a database"),
+            ("redis://h/0000000009999999", "as a database"),
             ("redis://a,b", "redis+sentinel://"),
             ("redis://h?tls=1", "'tls' is not a parameter", "prefix"),
             ("redis://h?ssl_ca_certs=x", "'ssl_ca_certs' is not a parameter"),
