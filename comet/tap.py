@@ -20,7 +20,6 @@ from comet.server.checks import checkConfiguration
 from comet.server.commandline import Options
 from comet.server.interpreter import tuneInterpreter
 from comet.server.jsonlog import JSONObserver, outputOf
-from comet.server.listening import CannotStart
 from comet.server.logoutput import LogOutput
 from comet.server.notifying import Notifier
 from comet.server.processservice import SeveralProcesses, SingleProcess
@@ -28,7 +27,7 @@ from comet.server.reload import Loaded, Reloader
 from comet.server.secretfiles import Secrets, loadSecrets
 from comet.server.server import Server
 from comet.server.signals import onHangup, onRotated, stopOnce
-from comet.server.startfailure import stopFailed
+from comet.server.startfailure import CannotStart, stopFailed
 from comet.settings.configuration import Configuration
 
 _log = Logger()

@@ -26,8 +26,8 @@ from zope.interface import implementer
 from comet.model.clients import ADMIN
 from comet.server.bestreactor import installReactor
 from comet.server.commandline import Options
-from comet.server.listening import CannotStart
 from comet.server.service import CometService
+from comet.server.startfailure import CannotStart
 from comet.server.workers.service import WorkersService
 from comet.tap import makeService
 from comet.transports.tcp import CometFactory

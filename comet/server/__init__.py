@@ -6,7 +6,11 @@ The server that C{twistd comet} starts.
   - L{notifying}: what systemd is told
   - L{proxied}: endpoints behind the PROXY protocol
   - L{certificates}: TLS contexts that are made again when their files change
-  - L{listening}: endpoints and ports: opened together, held, shared with workers
+  - L{acceptingports}: ports that accept a few clients in a turn
+  - L{bindingreactors}: binds with a long queue, or takes a socket that is bound already
+  - L{describedendpoints}: endpoints made of descriptions
+  - L{startfailure}: a start that fails: one line for the user
+  - L{ports}: ports that hold their clients, opened and closed together
   - L{statistics}: the server's own figures, published to C{$stats}
   - L{lateness}: how late the reactor is
   - L{logoutput}: where lines of a log go
@@ -33,6 +37,5 @@ The server that C{twistd comet} starts.
   - L{workers}: several processes on the same ports
   - L{commandline}: the options of C{twistd comet}, and what it is given
   - L{bestreactor}: the reactor that can serve the most clients on this system
-  - L{startfailure}: a start that fails: one line for the user
   - L{processservice}: the service of the process that C{twistd} runs
 """

@@ -12,7 +12,7 @@ from twisted.python.runtime import platformType
 
 from comet.bus.registry import findMaker
 from comet.http.origins import Origins
-from comet.server.listening import makeEndpoint
+from comet.server.describedendpoints import makeEndpoint
 from comet.server.secretfiles import SECRET_FILES, checkSecret
 from comet.server.verifier import checkTokens
 from comet.settings.configuration import Configuration, ConfigurationError

@@ -19,7 +19,7 @@ from twisted.internet.defer import Deferred
 from twisted.plugin import getPlugins
 
 from comet.hub.hub import Hub
-from comet.server.listening import CannotStart
+from comet.server.startfailure import CannotStart
 from comet.transports.channel import Transport
 from comet.transports.maker import ITransportMaker
 

@@ -13,7 +13,8 @@ from twisted.web.resource import IResource
 
 from comet.hub.hub import Hub
 from comet.lean.reactor import LeanReactor, canBeLean
-from comet.server.listening import Serving, makeEndpoint
+from comet.server.describedendpoints import makeEndpoint
+from comet.server.ports import Serving
 from comet.settings.configuration import Configuration
 from comet.transports.flashpolicy import FlashPolicyFactory
 from comet.transports.tcp import CometFactory

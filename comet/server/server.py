@@ -30,7 +30,6 @@ from comet.server.demo.visitors import VisitorAccess
 from comet.server.demo.visits import Demo
 from comet.server.extension import addTransports, extend, findApplication
 from comet.server.hubextras import HubExtras
-from comet.server.listening import CannotStart
 from comet.server.logoutput import LogOutput
 from comet.server.makehub import (
     accessSettings,
@@ -43,6 +42,7 @@ from comet.server.reload import Loaded
 from comet.server.secretfiles import Secrets
 from comet.server.served import Served
 from comet.server.service import CometService
+from comet.server.startfailure import CannotStart
 from comet.server.wsgi import Visits, WSGILeaf, WSGIRoot
 from comet.settings.configuration import Configuration
 from comet.transports.channel import Transport

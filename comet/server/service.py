@@ -24,8 +24,10 @@ from twisted.python.failure import Failure
 from comet.hub.hub import Hub
 from comet.logging.clientlog import TELLING_SECONDS, tellLeftOut
 from comet.reactor.deferreds import gather
+from comet.server.describedendpoints import makeEndpoint
 from comet.server.lateness import LatenessService
-from comet.server.listening import CannotStart, Ports, cannotStart, makeEndpoint
+from comet.server.ports import Ports
+from comet.server.startfailure import CannotStart, cannotStart
 from comet.server.statistics import StatisticsService
 from comet.web.site import CometSite
 

@@ -11,9 +11,42 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
 
+from twisted.internet.defer import CancelledError
+from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IReactorCore
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 
-from comet.server.listening import CannotStart
+from comet.errors import CometError
+
+_log = Logger()
+
+
+class CannotStart(Exception):
+    """
+    The server cannot start.  The text is for the user who tries to start it.
+    """
+
+    # twistd cuts what a daemon cannot start with after 100 bytes, of which the
+    # full name of the class is a part: a short one leaves room for the reason.
+    __module__ = "comet.server"
+
+
+def cannotStart(failure: Failure) -> CannotStart:
+    """
+    Turn a failure of the start into the error for the user.  A failure of an
+    unexpected kind is logged with its traceback, too.
+    """
+    error = failure.value
+    if isinstance(error, CannotStart):
+        return error
+    # The system's text is clearer than Twisted's text around it.
+    cause = error.socketError if isinstance(error, CannotListenError) else error
+    if isinstance(cause, OSError) and cause.strerror:
+        return CannotStart(cause.strerror)
+    if not isinstance(error, (CometError, CannotListenError, CancelledError)):
+        _log.failure("the server failed to start", failure)
+    return CannotStart(failure.getErrorMessage())
 
 
 @contextmanager

@@ -32,7 +32,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 # chooses by its options.
 _LOADED: Final = (
     *("twisted.scripts.twistd", "twisted.internet.ssl", "twisted.internet.epollreactor"),
-    *("comet.tap", "comet.server.server", "comet.server.service", "comet.server.listening"),
+    *("comet.tap", "comet.server.server", "comet.server.service", "comet.server.ports"),
     *("comet.bus.memory.bus", "comet.bus.sqlite.bus", "comet.lean.port", "comet.web.site"),
 )
 

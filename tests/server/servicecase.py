@@ -25,7 +25,7 @@ from comet.hub.hub import Hub
 from comet.interfaces.receiver import IReceiver
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message, Publication, Published
-from comet.server.listening import DescribedEndpoint
+from comet.server.describedendpoints import DescribedEndpoint
 from comet.server.service import CometService
 
 

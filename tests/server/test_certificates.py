@@ -24,7 +24,7 @@ from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.server.certificates import RenewedContext
-from comet.server.listening import makeEndpoint
+from comet.server.describedendpoints import makeEndpoint
 from comet.transports import sharedtls
 from tests.edge.tls import makeCertificate
 

@@ -20,10 +20,10 @@ from comet.bus.memory.bus import MemoryBus
 from comet.hub.hub import Hub
 from comet.lean.routes import findRoutes
 from comet.server import extension
-from comet.server.listening import CannotStart
 from comet.server.secretfiles import Secrets
 from comet.server.server import Server
 from comet.server.service import CometService
+from comet.server.startfailure import CannotStart
 from comet.settings.configuration import Configuration
 from comet.transports.maker import ITransportMaker
 from comet.transports.stream import StreamResource

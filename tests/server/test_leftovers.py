@@ -41,7 +41,7 @@ from comet.reactor.clocks import steadyClock
 from comet.reactor.deferreds import gather
 from comet.server.demo.pair import PairEndpoint
 from comet.server.demo.visits import Demo
-from comet.server.listening import makeEndpoint
+from comet.server.describedendpoints import makeEndpoint
 from comet.server.service import CometService
 from comet.transports.flashpolicy import FlashPolicyFactory
 from comet.transports.tcp import CometFactory

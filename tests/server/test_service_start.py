@@ -12,8 +12,8 @@ from twisted.internet.testing import MemoryReactorClock
 from comet.bus.memory.bus import MemoryBus
 from comet.errors import Unavailable
 from comet.hub.hub import Hub
-from comet.server.listening import CannotStart
 from comet.server.service import CometService
+from comet.server.startfailure import CannotStart
 from tests.server.servicecase import Port, ServiceTestCase, StiffPort
 
 

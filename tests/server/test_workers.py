@@ -15,7 +15,7 @@ from twisted.internet.error import CannotListenError
 from twisted.logger import ILogObserver, LogEvent, Logger, formatEvent
 from zope.interface import implementer
 
-from comet.server.listening import CannotStart
+from comet.server.startfailure import CannotStart
 from comet.server.workers import process as workerprocess
 from comet.server.workers.process import LOADS
 from tests.server.servicecase import StiffPort

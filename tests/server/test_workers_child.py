@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.errors import Unauthorized
-from comet.server.listening import CannotStart
+from comet.server.startfailure import CannotStart
 from comet.server.workers.child import Lifeline, ParentLink, Worker
 from comet.server.workers.loads import Loads, makeMemory
 from comet.server.workers.process import Task, environmentFor

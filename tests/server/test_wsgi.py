@@ -28,7 +28,7 @@ from comet.hub.hub import Hub
 from comet.logging.accesslog import AccessLog
 from comet.server import wsgipace
 from comet.server.extension import findFunction
-from comet.server.listening import CannotStart
+from comet.server.startfailure import CannotStart
 from comet.server.wsgi import Visits, WSGILeaf, WSGIRoot
 from comet.server.wsgilength import TooShort
 from comet.settings.configuration import Configuration

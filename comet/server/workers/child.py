@@ -27,11 +27,11 @@ from zope.interface import implementer
 
 from comet.reactor.clocks import keepSteadyTime
 from comet.server.interpreter import tuneInterpreter
-from comet.server.listening import CannotStart
 from comet.server.reload import Loaded
 from comet.server.secretfiles import Secrets
 from comet.server.server import Server
 from comet.server.service import CometService
+from comet.server.startfailure import CannotStart
 from comet.server.workers.loads import Loads
 from comet.server.workers.process import FIGURES, LOADS, STATUS, Task
 from comet.server.workers.workersiblings import FiguresPipe, WorkerSiblings

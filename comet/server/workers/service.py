@@ -18,10 +18,12 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from comet.reactor.clocks import steadyClock
-from comet.server.listening import CannotStart, Ports, cannotStart, makeEndpoint
+from comet.server.describedendpoints import makeEndpoint
+from comet.server.ports import Ports
 from comet.server.reload import Loaded
 from comet.server.secretfiles import Secrets
 from comet.server.served import endpointsOf
+from comet.server.startfailure import CannotStart, cannotStart
 from comet.server.workers.loads import Loads, makeMemory
 from comet.server.workers.process import Task, WorkerProcess, environmentFor
 from comet.settings.configuration import Configuration

@@ -25,14 +25,10 @@ from twisted.internet.testing import MemoryReactor
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from comet.server.listening import (
-    MOST_ACCEPTED,
-    QUEUE,
-    descriptionOf,
-    hold,
-    makeEndpoint,
-    release,
-)
+from comet.server.acceptingports import MOST_ACCEPTED
+from comet.server.bindingreactors import QUEUE
+from comet.server.describedendpoints import descriptionOf, makeEndpoint
+from comet.server.ports import hold, release
 from comet.settings.configuration import ConfigurationError
 from tests.edge.tls import authority
 
