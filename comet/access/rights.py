@@ -71,7 +71,7 @@ class Access:
     def __init__(
         self,
         publishKey: str | None = None,
-        openPatterns: Sequence[str] = (),
+        openPatterns: str | Sequence[str] = (),
         settings: AccessSettings | None = None,
     ) -> None:
         """
@@ -80,7 +80,7 @@ class Access:
             open.
 
         @param openPatterns: The channels and patterns to which every client
-            may publish.
+            may publish; or one of them.
 
         @param settings: Everything, in the place of the other two.
 
@@ -88,7 +88,9 @@ class Access:
         """
         keys = () if publishKey is None else (publishKey,)
         if settings is None:
-            settings = AccessSettings(keys, openPatterns=tuple(openPatterns))
+            # The letters of a pattern are patterns, too: they would be open, and it would not.
+            given = (openPatterns,) if isinstance(openPatterns, str) else tuple(openPatterns)
+            settings = AccessSettings(keys, openPatterns=given)
         self.configure(settings)
 
     def configure(self, settings: AccessSettings) -> None:

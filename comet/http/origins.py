@@ -64,17 +64,21 @@ class Origins:
     with L{checkHost}.
     """
 
-    def __init__(self, allowed: Sequence[str] = (), publicURLs: Sequence[str] = ()) -> None:
+    def __init__(
+        self, allowed: str | Sequence[str] = (), publicURLs: str | Sequence[str] = ()
+    ) -> None:
         """
         @param allowed: The origins that are allowed besides the server's own:
             C{scheme://host}, perhaps with a port; C{file://} and the like;
-            C{null}; or C{*} for all but C{null}.
+            C{null}; or C{*} for all but C{null}.  A single one may stand for itself.
 
         @param publicURLs: The URLs of C{http} or C{https} at which clients
-            reach this server.
+            reach this server; or one of them.
 
         @raise ValueError: If an origin or a URL is not valid.
         """
+        allowed = (allowed,) if isinstance(allowed, str) else allowed
+        publicURLs = (publicURLs,) if isinstance(publicURLs, str) else publicURLs
         public = [_parsePublic(url) for url in publicURLs]
         self._public = {origin for origin, _ in public}
         self._listed = {*map(_parseAllowed, allowed), *self._public}

@@ -235,6 +235,14 @@ class RightTests(SynchronousTestCase):
         names = ("lab/a", "lab/a/b", "chat/a", "hall")
         self.assertTrue(may(self.access.checkPublish, ANONYMOUS, *names))
 
+    def test_singlePattern(self) -> None:
+        """
+        A pattern alone is opened, and not its letters.
+        """
+        access = Access(KEY, "**")
+        self.assertTrue(may(access.checkPublish, ANONYMOUS, "a", "a/b"))
+        self.assertFalse(may(Access(KEY, "news").checkPublish, ANONYMOUS, "n"))
+
     def test_asksForKeyToPublish(self) -> None:
         """
         An anonymous client that publishes to another channel is asked for the

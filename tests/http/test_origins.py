@@ -90,6 +90,14 @@ class ConstructionTests(SynchronousTestCase):
         for url in ("http://a.example", "https://a.example/", "HTTPS://A.example:8443/b/c"):
             self.assertTrue(accepts(Origins(publicURLs=[url]), "a.example"), url)
 
+    def test_acceptsSingles(self) -> None:
+        """
+        An origin or a URL may stand for a list of one.
+        """
+        origins = Origins(PAGE, "https://a.example")
+        self.assertTrue(accepts(origins, "a.example"))
+        self.assertEqual(origins.verdict(PAGE, "a.example", False), CORS(PAGE, True, True))
+
     def test_refusesOtherURLs(self) -> None:
         """
         Any other URL is refused, and the error shows it.
