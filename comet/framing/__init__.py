@@ -6,6 +6,7 @@ Nothing here imports Twisted or keeps state.  A L{Shape} has everything that
 makes the bytes of one reader differ from those of another.  Readers of the same
 names in equal shapes are written the same bytes.
 
+  - L{jsonoutline}: what of a JSON text is outside of its strings
   - L{strictjson}: JSON, strictly and safely for every format
   - L{envelope}: a message as JSON with its cursor
   - L{chunked}: the chunks of HTTP/1.1

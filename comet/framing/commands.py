@@ -16,8 +16,8 @@ from typing import Any, Final
 from attrs import define, field, frozen
 
 from comet.errors import BadChannel, BadCursor, BadMessage, BadRequest, CometError, TooLarge
-from comet.framing.publications import Limits, checkBase64, checkCommas, readObject, shown
-from comet.framing.strictjson import decode, encode
+from comet.framing.publications import Limits, checkBase64, decodeFields, readObject, shown
+from comet.framing.strictjson import checkMembers, checkUnique, encode
 from comet.model.channels import parseChannel, parseName
 from comet.model.cursors import Cursor
 from comet.model.messages import Publication, Published
@@ -145,11 +145,12 @@ class Ping:
 
     @ivar id: The id of the command, or L{None}.
 
-    @ivar value: The value, anything that JSON has.
+    @ivar json: The value, anything that JSON has, encoded as by
+        L{encode<comet.framing.strictjson.encode>}.
     """
 
     id: Id
-    value: Any
+    json: bytes
 
 
 @frozen
@@ -189,7 +190,8 @@ Command = Subscribe | Unsubscribe | Publish | Presence | Leave | Ping | Token | 
 
 def readFields(raw: bytes, limits: Limits) -> Fields:
     """
-    Read the fields of one command, and check none of them.
+    Read the fields of one command, and check none of them but that each is there once: of
+    two, one program takes the first, and another one the last.  The data are not looked at.
 
     @param raw: One frame or line of the client, without a terminator.  The
         transport has checked its size.
@@ -197,10 +199,9 @@ def readFields(raw: bytes, limits: Limits) -> Fields:
     @raise CommandError: If it is not a JSON object; nothing else is raised.
     """
     try:
-        checkCommas(raw, limits)
         # The command itself is one level around the data; one more is allowed
         # for the value of a ping.
-        fields = decode(raw, limits.maxDepth + 2)
+        fields = decodeFields(raw, limits, limits.maxDepth + 2)
     except BadMessage as error:
         raise CommandError(None, _withoutToken(raw, error)) from None
     except TooLarge as error:
@@ -208,6 +209,12 @@ def readFields(raw: bytes, limits: Limits) -> Fields:
     if not isinstance(fields, dict):
         other = f"{shown(fields)} is not a command: it is not an object"
         raise CommandError(None, BadMessage(other))
+    try:
+        checkMembers(raw, fields)
+        if isinstance(fields.get("since"), dict):
+            checkUnique(raw)
+    except BadRequest as error:
+        raise CommandError(_idOf(fields), error) from None
     return fields
 
 
@@ -242,6 +249,13 @@ def readCommand(raw: bytes | Fields, limits: Limits, publisher: str = "") -> Com
         return _READERS[_commandKey(fields)](id, fields, limits, publisher)
     except CometError as error:
         raise CommandError(id, error) from None
+
+
+def encodePong(command: Ping) -> bytes:
+    """
+    Encode the answer to a ping, as L{encodeOK} does.
+    """
+    return encodeRawOK(command.id, b'{"pong":%b}' % command.json)
 
 
 def encodeOK(id: Id, fields: Mapping[str, Any]) -> bytes:
@@ -307,6 +321,16 @@ def _readID(value: Any) -> Id:
         f"{shown(value)} is not an id; a string of at most {_MAX_ID} characters, or an "
         "integer from -2^63 to 2^64-1, is"
     )
+
+
+def _idOf(fields: Fields) -> Id:
+    """
+    Return the id of a command that is refused, or L{None} if it has no valid one.
+    """
+    try:
+        return _readID(fields.get("id"))
+    except BadRequest:
+        return None
 
 
 def _commandKey(fields: Mapping[str, Any]) -> str:
@@ -389,7 +413,9 @@ def _readLeave(id: Id, fields: dict[str, Any], limits: Limits, publisher: str) -
 
 
 def _readPing(id: Id, fields: dict[str, Any], limits: Limits, publisher: str) -> Command:
-    return Ping(id, fields["ping"])
+    return Ping(
+        id, encode(fields["ping"], limits.maxDepth + 1, isDecoded=True, most=limits.maxMessage)
+    )
 
 
 def _readToken(id: Id, fields: dict[str, Any], limits: Limits, publisher: str) -> Command:

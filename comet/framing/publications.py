@@ -18,7 +18,8 @@ from attrs import evolve, frozen
 
 from comet.errors import BadChannel, BadMessage, BadRequest, KeyReused, TooLarge
 from comet.framing.contenttypes import parseContentType
-from comet.framing.strictjson import decode, encode, encodeRawText, encodeText
+from comet.framing.jsonoutline import isBareLarger
+from comet.framing.strictjson import checkMembers, decode, encode, encodeRawText, encodeText
 from comet.model.channels import parseChannel, parseEvent
 from comet.model.messages import KeyScope, Publication
 from comet.model.readerids import checkReaderID
@@ -43,8 +44,9 @@ class Limits:
     """
     Limits of one request or command of a publisher.
 
-    @ivar maxMessage: The size of one message in bytes, as
-        L{measure<comet.framing.publications.measure>} counts them.
+    @ivar maxMessage: The size of the data of one message in bytes: of a string in UTF-8,
+        of bytes as they are, and of any other value as
+        L{encode<comet.framing.strictjson.encode>} counts them.
 
     @ivar maxDepth: How many levels of arrays and objects the data of a message
         may have.
@@ -84,12 +86,13 @@ class Limits:
         return 6 * self.maxMessage + 4096
 
     @property
-    def maxCommas(self) -> int:
+    def maxBareBytes(self) -> int:
         """
-        How many commas a command, or a line of a batch, may have: room for a message of
-        nothing else, for all names, each with a start position, and for the other fields.
+        How many bytes a command, or a line of a batch, may have outside of its strings:
+        room for the data of a message, which have no escapes there, for all names with a
+        start position each, and for the other fields.
         """
-        return self.maxMessage + 2 * self.maxChannels + 4096
+        return self.maxMessage + 10 * self.maxChannels + 4096
 
 
 def shown(value: Any) -> str:
@@ -205,7 +208,7 @@ class PublicationReader:
         most, encoding = self._maxMessage, None
         if len(body) > most:
             _checkSize(len(body), most)
-        # Text and bytes are never larger than their body, as L{measure} counts them.
+        # The size of text and of bytes is that of their body, or less.
         if self._isText:
             try:
                 payload = encodeRawText(body)
@@ -213,9 +216,7 @@ class PublicationReader:
                 raise _notText(body, error) from None
         elif self._isJSON:
             value = decode(body, self._maxDepth)
-            payload = encode(value, self._maxDepth, isDecoded=True)
-            if len(payload) > most:
-                _checkSize(measure(value, payload), most)
+            payload = encode(value, self._maxDepth, isDecoded=True, most=most)
         else:
             payload, encoding = b'"' + b64encode(body) + b'"', _BASE64
         return Publication(
@@ -457,7 +458,7 @@ def fromValue(
     @raise BadMessage: If JSON does not have the value, or the name of the event
         is not valid.
 
-    @raise TooLarge: If L{measure} counts more bytes than the limit.
+    @raise TooLarge: If it has more bytes than L{Limits.maxMessage}.
     """
     # Most messages have one channel.
     isOne = isinstance(channels, str)
@@ -469,36 +470,14 @@ def fromValue(
     encoding = None
     if isinstance(value, (bytes, bytearray, memoryview)):
         value = bytes(value)
+        _checkSize(len(value), limits.maxMessage)
         payload = b'"' + b64encode(value) + b'"'
         encoding = _BASE64
     elif isinstance(value, str):
-        payload = encodeText(value)
+        payload = encodeText(value, limits.maxMessage)
     else:
-        payload = encode(value, limits.maxDepth, isDecoded)
-    # The payload is never smaller than its measure, so that most messages need
-    # not be measured.
-    if len(payload) > limits.maxMessage:
-        _checkSize(measure(value, payload), limits.maxMessage)
+        payload = encode(value, limits.maxDepth, isDecoded, limits.maxMessage)
     return Publication(names, payload, event, encoding, publisher, key)
-
-
-def measure(value: Any, payload: bytes) -> int:
-    """
-    Measure the data of a message, in bytes: a string by its UTF-8, bytes by
-    their number, any other value by its JSON without white space between
-    tokens.  C{<}, U+2028 and U+2029 count as one character each, although
-    they are written as escapes, since the publisher did not choose that.
-
-    @param payload: The value as L{Publication.payload}.
-    """
-    if isinstance(value, str):
-        return len(value.encode("utf-8"))
-    if isinstance(value, bytes):
-        return len(value)
-    # An escaped backslash before "u003c" is not the escape of "<".
-    bare = payload.replace(b"\\\\", b"..")
-    escaped = 5 * bare.count(b"\\u003c") + 3 * (bare.count(b"\\u2028") + bare.count(b"\\u2029"))
-    return len(payload) - escaped
 
 
 def _checkSize(size: int, most: int) -> None:
@@ -506,20 +485,26 @@ def _checkSize(size: int, most: int) -> None:
         raise TooLarge(f"the message has {size} bytes; at most {most} are allowed")
 
 
-def checkCommas(text: bytes, limits: Limits) -> None:
+def decodeFields(text: bytes, limits: Limits, maxDepth: int) -> Any:
     """
-    Refuse a command, or a line of a batch, that has more items than fit into a message.  Its
-    size has room for escapes, which a comma never is, and to read an item takes a hundred
-    times as long as to read a byte of a string.
+    Decode a command, or a line of a batch.
 
-    @raise TooLarge: If it has more commas than L{Limits.maxCommas}.
+    Its size has room for escapes.  There are none outside of strings, where a byte takes up
+    to a hundred times as long to decode: there it has as many as a message, and few more.
+
+    @return: What it stands for, perhaps no object.
+
+    @raise TooLarge: If it has more bytes outside of its strings than
+        L{Limits.maxBareBytes}.
+
+    @raise BadMessage: As L{decode} does.
     """
-    # No more may be in a message, and nearly all texts are shorter.
-    if len(text) <= limits.maxMessage:
-        return
-    most = limits.maxCommas
-    if len(text) > most and text.count(b",") > most:
-        raise TooLarge(f"it has more than {most} commas, the most that are allowed")
+    if isBareLarger(text, limits.maxBareBytes):
+        raise TooLarge(
+            f"it has more than {limits.maxBareBytes} bytes outside of strings, the most that "
+            "are allowed"
+        )
+    return decode(text, maxDepth)
 
 
 def checkChannels(channels: Sequence[str], limits: Limits) -> tuple[str, ...]:
@@ -573,9 +558,9 @@ def checkBase64(encoding: Any, data: Any) -> bytes:
 
 
 def _readLine(line: bytes, limits: Limits, publisher: str) -> Publication:
-    checkCommas(line, limits)
     # The object around the data is one more level.
-    fields = decode(line, limits.maxDepth + 1)
+    fields = decodeFields(line, limits, limits.maxDepth + 1)
     if not isinstance(fields, dict):
         raise BadMessage(f"{shown(fields)} is not an object with 'channel' and 'data'")
+    checkMembers(line, fields)
     return readObject(fields, limits, publisher)

@@ -13,11 +13,11 @@ import json
 import math
 import re
 from collections.abc import Iterable
-from itertools import accumulate
 from json.encoder import encode_basestring
 from typing import Any, Final, NoReturn
 
-from comet.errors import BadMessage, BadRequest
+from comet.errors import BadMessage, BadRequest, TooLarge
+from comet.framing.jsonoutline import countMembers, isDeeper
 
 MAX_DEPTH: Final = 64
 MIN_INTEGER: Final = -(2**63)
@@ -26,12 +26,6 @@ MAX_INTEGER: Final = 2**64 - 1
 # The longest allowed integers have this many characters.
 _INTEGER_CHARACTERS: Final = 20
 
-# The closing quote is optional, so that no text makes the search start again:
-# its cost is linear, also if a string does not end.
-_STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
-_NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
-_STEPS: Final = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
-
 # The bytes that stand for themselves in a string, in every wire format.
 _PLAIN: Final = bytes(set(range(0x20, 0x7F)) - set(b'"\\<'))
 
@@ -39,14 +33,15 @@ _PLAIN: Final = bytes(set(range(0x20, 0x7F)) - set(b'"\\<'))
 _WHITE_SPACE: Final = " \t\n\r"
 
 # What numbers consist of: each digit as 0, the letter before an exponent as e.  A
-# number with fewer digits in a row than the second, and without the third, is finite,
-# and not too large where it is an integer.
+# number with fewer digits in a row than the first, and an exponent of fewer than three
+# digits, is finite, and not too large where it is an integer.
 _MARKS: Final = bytes(
-    ord("0") if byte in b"0123456789" else ord("e") if byte in b"eE" else ord(" ")
+    ord("0") if byte in b"0123456789" else ord("e") if byte in b"eE" else byte
     for byte in range(256)
 )
 _MARKED_LONG: Final = b"0" * 19
-_MARKED_EXPONENT: Final = b"0e"
+_MARKED_EXPONENT: Final = b"0e000"
+_MARKED_PLUS: Final = b"0e+000"
 
 _SURROGATE_ESCAPE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 
@@ -79,7 +74,7 @@ def decode(raw: bytes, maxDepth: int) -> Any:
     # Checking each number takes longer than all the rest, and hardly any text needs
     # it.
     marks = raw.translate(_MARKS)
-    isPlain = _MARKED_LONG not in marks and _MARKED_EXPONENT not in marks
+    isPlain = not (_MARKED_LONG in marks or _MARKED_EXPONENT in marks or _MARKED_PLUS in marks)
     decoder = _PLAIN_DECODER if isPlain else _DECODER
     try:
         # Nearly every text begins with its value, and ends with it.
@@ -110,11 +105,48 @@ def decodeUnique(raw: bytes, maxDepth: int) -> Any:
     @raise BadRequest: If an object has a member twice.
     """
     value = decode(raw, maxDepth)
-    _UNIQUE_DECODER.decode(raw.decode("utf-8"))
+    checkUnique(raw)
     return value
 
 
-def encode(value: Any, maxDepth: int = MAX_DEPTH, isDecoded: bool = False) -> bytes:
+def checkUnique(raw: bytes) -> None:
+    """
+    Refuse a JSON text in which an object has a member twice.
+
+    @param raw: A text that L{decode} has accepted.
+
+    @raise BadRequest: If there is one.
+    """
+    _UNIQUE_DECODER.decode(raw.decode("utf-8"))
+
+
+def checkMembers(raw: bytes, value: dict[str, Any]) -> None:
+    """
+    Refuse a JSON text whose outermost object has a member twice.  The objects within it are
+    not looked at.
+
+    @param raw: A text that L{decode} has accepted.
+
+    @param value: What it has made of it.
+
+    @raise BadRequest: If there is one.
+    """
+    # Every member has a colon.
+    others = raw.count(b":") - len(value)
+    if others and b"\\" not in raw:
+        # Mostly the others are easily found: none of them is written as an escape.
+        for item in value.values():
+            if isinstance(item, dict):
+                others -= len(item)
+            elif isinstance(item, str):
+                others -= item.count(":")
+    if others and countMembers(raw) > len(value):
+        checkUnique(raw)
+
+
+def encode(
+    value: Any, maxDepth: int = MAX_DEPTH, isDecoded: bool = False, most: int | None = None
+) -> bytes:
     """
     Encode a value as JSON in UTF-8, without white space between tokens and with
     the keys in their order.
@@ -130,30 +162,43 @@ def encode(value: Any, maxDepth: int = MAX_DEPTH, isDecoded: bool = False) -> by
     @param isDecoded: Whether L{decode} has made the value, or all that is in it, so
         that only its depth has to be checked.
 
+    @param most: How many bytes a string may have in UTF-8, or the JSON of another value,
+        or L{None} for as many as it has.  An escape of C{<}, U+2028 or U+2029 counts as the
+        character, since the publisher did not choose it.
+
     @raise BadMessage: If L{decode} would not accept the value, a key is not a
         string, or JSON does not have the type.
+
+    @raise TooLarge: If it has more bytes than C{most}.
     """
     isText = isinstance(value, str)
     if not (isDecoded or isText):
         _checkValue(value, maxDepth)
     if isText:
-        return encodeText(value)
+        return encodeText(value, most)
     written = _write(value, maxDepth)
+    # Before each of its escapes is written.
+    if most is not None and len(written) > most:
+        raise _tooLarge(len(written), most)
     if isDecoded and written.count(b"[") + written.count(b"{") > maxDepth:
         _checkDepth(written, maxDepth)
     return _escape(written)
 
 
-def encodeText(value: str) -> bytes:
+def encodeText(value: str, most: int | None = None) -> bytes:
     """
     Encode a string as L{encode} does.
 
     @raise BadMessage: If it has a lone surrogate.
+
+    @raise TooLarge: If it has more bytes than C{most}.
     """
     try:
         raw = value.encode("utf-8")
     except UnicodeEncodeError as error:
         raise _halfPair(error) from None
+    if most is not None and len(raw) > most:
+        raise _tooLarge(len(raw), most)
     if not raw.translate(None, _PLAIN):
         return b'"%b"' % raw
     return _escape(encode_basestring(value).encode("utf-8"))
@@ -197,13 +242,9 @@ def _halfPair(error: UnicodeEncodeError) -> BadMessage:
 def _checkDepth(raw: bytes, maxDepth: int) -> None:
     """
     Refuse a text with too many levels, before the decoder recurses into it.  One with
-    no more brackets than levels needs no check.  If the text is not JSON, the count may
-    be too small, but only after the place at which the decoder stops.
+    no more brackets than levels needs no check.
     """
-    brackets = _STRING.sub(b"", raw).translate(None, _NOT_BRACKETS)
-    # Without a call of a Python function for each bracket, and only up to the first
-    # that is too deep.
-    if any(map(maxDepth.__lt__, accumulate(map(_STEPS.__getitem__, brackets)))):
+    if isDeeper(raw, maxDepth):
         raise _tooDeep(maxDepth)
 
 
@@ -271,18 +312,23 @@ def _tooDeep(maxDepth: int) -> BadMessage:
     return BadMessage(f"arrays and objects are nested more than {maxDepth} levels deep")
 
 
-def _checkMembers(members: list[tuple[str, Any]]) -> None:
-    names = [name for name, _ in members]
-    if len(set(names)) < len(names):
-        twice = next(name for index, name in enumerate(names) if name in names[:index])
-        raise BadRequest(f"an object has the member {twice[:64]!r} twice; once is allowed")
+def _tooLarge(size: int, most: int) -> TooLarge:
+    return TooLarge(f"the message has {size} bytes; at most {most} are allowed")
+
+
+def _refuseRepeated(members: list[tuple[str, Any]]) -> None:
+    seen: set[str] = set()
+    for name, _ in members:
+        if name in seen:
+            raise BadRequest(f"an object has the member {name[:64]!r} twice; once is allowed")
+        seen.add(name)
 
 
 _DECODER: Final = json.JSONDecoder(
     parse_int=_parseInteger, parse_float=_parseFloat, parse_constant=_refuseConstant
 )
 _PLAIN_DECODER: Final = json.JSONDecoder(parse_constant=_refuseConstant)
-_UNIQUE_DECODER: Final = json.JSONDecoder(object_pairs_hook=_checkMembers)
+_UNIQUE_DECODER: Final = json.JSONDecoder(object_pairs_hook=_refuseRepeated)
 _ENCODER: Final = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")
 )

@@ -30,6 +30,7 @@ from comet.framing.commands import (
     Token,
     Unsubscribe,
     encodeOK,
+    encodePong,
     encodeRawOK,
 )
 from comet.framing.envelope import EnvelopeShape
@@ -217,7 +218,7 @@ class Session(CommandFlow):
         self._others += 1
         done: Deferred[Any]
         if isinstance(command, Ping):
-            done = maybeDeferred(self._answer, command.id, {"pong": command.value})
+            done = maybeDeferred(self._say, encodePong(command))
         elif isinstance(command, Token):
             done = maybeDeferred(self._identify, command)
         elif isinstance(command, Call):

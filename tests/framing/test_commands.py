@@ -22,6 +22,7 @@ from comet.errors import (
     Unavailable,
 )
 from comet.framing.commands import (
+    Call,
     Command,
     CommandError,
     Id,
@@ -32,6 +33,7 @@ from comet.framing.commands import (
     Unsubscribe,
     encodeError,
     encodeOK,
+    encodePong,
     encodeStored,
     readCommand,
 )
@@ -103,22 +105,68 @@ class ReadTests(SynchronousTestCase):
         for raw in (b"", b"{", b"[]", b'"ping"', b"null", b"\xff", b'{"ping":1e400}', b"{} {}"):
             self.assertIsNone(self.refuse(raw, BadMessage).id)
 
-    def test_boundsItems(self) -> None:
+    def test_boundsBareBytes(self) -> None:
         """
-        A command has no more items than there is room for in a message, and for names; a
-        string of commas is a message like others.
+        A command has few more bytes outside of its strings than a message may have.  White
+        space is free, and strings have room for escapes.
         """
-        most = LIMITS.maxCommas
-        fits = b'{"ping":[%b1]}' % (b"1," * most)
-        ping = readCommand(fits, LIMITS)
-        assert isinstance(ping, Ping)
-        self.assertEqual(len(ping.value), most + 1)
-        self.assertLess(len(fits), LIMITS.maxCommandBytes)
-        self.assertIsNone(self.refuse(b'{"ping":[1,%b1]}' % (b"1," * most), TooLarge).id)
-        text = b'{"publish":"a","data":"%b"}' % (b"," * LIMITS.maxMessage)
+        most = LIMITS.maxBareBytes
+        around = len(b'{"":"","":[1]}')
+        fits = b'{"call":"a","data":[%b1]}' % (b"1," * ((most - around) // 2))
+        self.assertIsInstance(readCommand(fits, LIMITS), Call)
+        spaced = fits.replace(b"1,", b"1 , ")
+        self.assertIsInstance(readCommand(spaced, LIMITS), Call)
+        refused = self.refuse(fits.replace(b"1,", b"1,1,", 1), TooLarge)
+        self.assertIn("outside of strings", refused.error.detail)
+        self.assertIsNone(refused.id)
+        text = b'{"publish":"a","data":"%b"}' % (b"\\u002c" * LIMITS.maxMessage)
         publish = readCommand(text, LIMITS)
         assert isinstance(publish, Publish)
         self.assertEqual(publish.publication.data, "," * LIMITS.maxMessage)
+
+    def test_allNamesFit(self) -> None:
+        """
+        The longest names with a start position each are not too many bytes.
+        """
+        limits = Limits(maxMessage=256)
+        names = [f"{number:03}{'n' * 252}" for number in range(limits.maxChannels)]
+        since = dict.fromkeys(names, "k3f9a2-9007199254740991")
+        raw = json.dumps({"id": 2**63, "subscribe": names, "since": since}, indent=2).encode()
+        self.assertIsInstance(readCommand(raw, limits), Subscribe)
+
+    def test_refusesRepeatedMembers(self) -> None:
+        """
+        A command that has a member twice is refused, however the member is written, and
+        told under its id.  What is in the data is the publisher's affair.
+        """
+        for raw in (
+            b'{"id":1,"publish":"a","data":1,"publish":"b"}',
+            b'{"id":1,"publish":"a","data":1,"\\u0070ublish":"b"}',
+            b'{"id":1,"publish":"a","data":{"x":":"},"data":{"x":1}}',
+            b'{"id":1,"publish":"a","data":"\\u003a\\u003a","data":2}',
+            b'{"id":1,"publish":"a:b","data":[{},{"x":{}}],"event":"a","event":"b"}',
+            b'{"id":1,"id":1,"ping":1}',
+            b'{"id":1,"subscribe":["a"],"since":{"a":"now","a":"earliest"}}',
+        ):
+            refused = self.refuse(raw, BadRequest)
+            self.assertEqual(refused.id, 1)
+            self.assertIn("twice", refused.error.detail)
+        self.assertIsNone(self.refuse(b'{"id":[],"ping":1,"ping":2}', BadRequest).id)
+        for raw in (
+            b'{"publish":"a","data":{"publish":1,"publish":2}}',
+            b'{"publish":"a:b","data":{"publish":"a:b","data":"\\u003a"}}',
+            b'{"publish":"a","data":"\\"publish\\":1,\\\\"}',
+        ):
+            self.assertIsInstance(readCommand(raw, LIMITS), Publish)
+
+    def test_boundsPing(self) -> None:
+        """
+        A ping has as many bytes as a message.
+        """
+        most = LIMITS.maxMessage
+        self.assertEqual(read({"ping": "<" * most}).id, None)
+        for large in ("<" * (most + 1), ["<" * (most - 3)]):
+            self.refuse(json.dumps({"ping": large}).encode(), TooLarge)
 
     def test_repeatsNoToken(self) -> None:
         """
@@ -159,9 +207,9 @@ class ReadTests(SynchronousTestCase):
         """
         An id is a short string or an integer of 64 bits, and may be absent.
         """
-        self.assertEqual(read({"ping": 1}), Ping(None, 1))
+        self.assertEqual(read({"ping": 1}), Ping(None, b"1"))
         for id in ("", "a", "i" * 128, "é" * 128, 0, -1, -(2**63), 2**64 - 1):
-            self.assertEqual(read({"id": id, "ping": 1}), Ping(id, 1))
+            self.assertEqual(read({"id": id, "ping": 1}), Ping(id, b"1"))
 
     def test_readsToken(self) -> None:
         """
@@ -196,7 +244,7 @@ class ReadTests(SynchronousTestCase):
         """
         A command has at most two levels more than the data of a message.
         """
-        self.assertEqual(read({"ping": nested(65)}), Ping(None, nested(65)))
+        self.assertEqual(read({"ping": nested(65)}), Ping(None, json.dumps(nested(65)).encode()))
         self.refuse(json.dumps({"ping": nested(66)}).encode(), BadMessage)
 
     @settings(deadline=None)
@@ -436,8 +484,8 @@ class AnswerTests(SynchronousTestCase):
         if id is not None:
             fields["id"] = id
         command = read(fields)
-        self.assertEqual(command, Ping(id, value))
-        answer = json.loads(encodeOK(command.id, {"pong": value}))
+        assert isinstance(command, Ping)
+        answer = json.loads(encodePong(command))
         self.assertEqual(answer.pop("id", None), id)
         self.assertEqual(answer, {"ok": {"pong": value}})
 
@@ -448,5 +496,5 @@ class AnswerTests(SynchronousTestCase):
         for limit in (0, 64, 200):
             command = read({"ping": nested(limit + 1)}, Limits(maxDepth=limit))
             assert isinstance(command, Ping)
-            answer = json.loads(encodeOK(None, {"pong": command.value}))
+            answer = json.loads(encodePong(command))
             self.assertEqual(answer, {"ok": {"pong": nested(limit + 1)}})

@@ -316,18 +316,27 @@ class LongLineTests(SynchronousTestCase):
     A line that is longer than any message can make it.
     """
 
-    def test_items(self) -> None:
+    def test_bareBytes(self) -> None:
         """
-        A line of more items than fit into a message is refused before they are read.
+        A line of more bytes outside of its strings than fit into a message is refused
+        before they are read.
         """
-        line = b'{"channel":"a","data":[%b1]}' % (b"1," * LIMITS.maxCommas)
-        self.assertLess(len(line), LIMITS.maxCommandBytes)
+        most = LIMITS.maxBareBytes
+        line = b'{"channel":"a","data":[%b1]}' % (b"1," * (most // 2))
         error = self.assertRaises(TooLarge, readBatch, NDJSON, b"\n" + line, LIMITS)
         self.assertTrue(error.detail.startswith("line 2: it has more than"), error.detail)
-        # One comma less is read, and is too large as a message.
-        fits = line.replace(b"1,", b"", 1)
+        # A few less are read, and are too large as a message.
+        fits = line.replace(b"1,", b"", 20)
         error = self.assertRaises(TooLarge, readBatch, NDJSON, fits, LIMITS)
         self.assertTrue(error.detail.startswith("line 1: the message has"), error.detail)
+
+    def test_repeatedMembers(self) -> None:
+        """
+        A line that has a member twice is refused.
+        """
+        line = b'{"channel":"a","data":1,"channel":"b"}'
+        error = self.assertRaises(BadRequest, readBatch, NDJSON, line, LIMITS)
+        self.assertTrue(error.detail.startswith("line 1: an object has the member 'channel'"))
 
     def test_refusedByLength(self) -> None:
         """

@@ -15,7 +15,9 @@ from comet.access.accesssettings import AccessSettings
 from comet.access.claims import ClaimRules
 from comet.access.rights import Access
 from comet.access.tokens import TokenVerifier
+from comet.framing.publications import Limits
 from comet.http.credentials import Credentials
+from comet.hub.hubsettings import Settings
 from comet.model.clients import ANONYMOUS, KEY_HOLDER, Client, Known
 from comet.model.grants import Rights
 from comet.transports.commandflow import MAX_PENDING_BYTES, MAX_PENDING_COMMANDS
@@ -505,6 +507,8 @@ class FlowTests(SessionTestCase):
     """
     A client that sends too much, or does not read.
     """
+
+    settings = Settings(limits=Limits(maxMessage=16384))
 
     def test_answersManyInOrder(self) -> None:
         """

@@ -161,7 +161,7 @@ class TCPTests(HubTestCase):
         (answer,) = self.read(wire)
         self.assertEqual(answer["error"]["code"], "tooLarge")
         self.assertEqual(self.say(wire, {"ping": 1}), [{"ok": {"pong": 1}}])
-        wire.sendIn(4000, b"x" * most + b"\n")
+        wire.sendIn(4000, b'"' + b"x" * (most - 1) + b"\n")
         self.turn()
         (answer,) = self.read(wire)
         self.assertEqual(answer["error"]["code"], "badMessage")

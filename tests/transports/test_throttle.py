@@ -333,7 +333,7 @@ class FloodTests(HubTestCase):
 
         def noting(*given: Any) -> Any:
             command = read(*given)
-            heard.append(command.value)
+            heard.append(command.json.decode())
             return command
 
         self.patch(commandflow, "readCommand", noting)
