@@ -26,7 +26,7 @@ the reactor never waits.
   - L{pagereader}: reads the messages of names
   - L{reader}: reads the log
   - L{queue}: what waits for the thread that writes
-  - L{thread}: the threads
+  - L{thread}: the threads, for which the reactor waits for a moment
   - L{steps}: what waits for the thread that reads
   - L{bus}: the bus
 """

@@ -122,6 +122,7 @@ class SQLiteBus:
         self._began = wallClock() - self._clock.seconds()
         self._store = Store(path, retention, totalBytes, connect, self._steadyTime, keyBudget)
         self._writer = self.threadType(reactor, "comet-sqlite-writer")
+        self._store.resting = self._writer.rest
         self._logReader = LogReader(path, retention, connect)
         self._reader = self.threadType(reactor, "comet-sqlite-reader")
         self._steps = StepQueue(self._reader, self._logReader.step)

@@ -85,12 +85,20 @@ class NotStored(Exception):
         self.cause = cause
 
 
+def _nothing() -> None:
+    """
+    Do nothing.
+    """
+
+
 class Store:
     """
     Writes a database, to which no other writer may write.  It is used from one
     thread.
 
     @ivar end: The cursor of the newest message that is known to be stored.
+
+    @ivar resting: Called before the thread waits for the disk.
     """
 
     def __init__(
@@ -121,6 +129,7 @@ class Store:
         self._keyBudget = KeyBudget() if keyBudget is None else keyBudget
         self._keysNow = keysNow
         self.end = Cursor("", 0)
+        self.resting: Callable[[], None] = _nothing
         self._path = path
         self._retention = retention
         self._totalBytes = totalBytes
@@ -418,6 +427,7 @@ class Store:
         except Exception as error:
             self._rollBack()
             raise NotStored(error) from error
+        self.resting()
         try:
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:

@@ -1,19 +1,31 @@
 """
 A thread that runs one call after the other, and hands the results to the
 reactor.
+
+The thread and the reactor share one interpreter.  The module C{sqlite3} gives it up two or three
+times for each statement, and has to wait for it each time while the reactor is busy: thirty
+times for a publication.  So in each turn the reactor waits for the thread for a moment, in which
+the thread does what else would take it many turns.  What a statement waits for on the disk is
+not counted: see L{WorkerThread.rest}.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads
-from twisted.internet.threads import deferToThreadPool
+from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
+
+from comet.reactor.turns import SHARE
+
+# For how many seconds of each turn the reactor waits for the thread: as long as for a client.
+GIVEN: Final = SHARE
 
 T = TypeVar("T")
 
@@ -49,10 +61,43 @@ class _Pool(ThreadPool):
     threadFactory = _Thread
 
 
+class _Job:
+    """
+    What the thread has to do.
+
+    @ivar gate: Locked as long as the thread needs the interpreter for it.
+    """
+
+    __slots__ = ("arguments", "done", "gate", "isOpen", "job")
+
+    def __init__(self, job: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        self.job = job
+        self.arguments = arguments
+        self.done: Deferred[Any] = Deferred()
+        self.gate = threading.Lock()
+        self.gate.acquire()
+        self.isOpen = False
+
+    def open(self) -> None:
+        """
+        Open the gate, if it is not open.
+        """
+        if not self.isOpen:
+            self.isOpen = True
+            self.gate.release()
+
+
 class WorkerThread:
     """
-    One thread.  Every method is called from the reactor's thread.
+    One thread.  Every method is called from the reactor's thread, except for L{rest}.
+
+    @cvar given: For how many seconds of a turn the reactor waits for the thread.
     """
+
+    given = GIVEN
+
+    # What the thread does at this moment.
+    _job: _Job | None = None
 
     def __init__(self, reactor: IReactorFromThreads, name: str) -> None:
         """
@@ -62,6 +107,11 @@ class WorkerThread:
         """
         self._reactor = reactor
         self._pool = _Pool(1, 1, name)
+        # What the thread has not done, in the order in which it does it, and the results
+        # that have not arrived.
+        self._jobs: deque[_Job] = deque()
+        self._results: deque[tuple[_Job, Any]] = deque()
+        self._isGivingWay = False
 
     def start(self) -> None:
         """
@@ -77,7 +127,61 @@ class WorkerThread:
         @return: Fires with the result of the function, or fails with its
             exception.
         """
-        return deferToThreadPool(self._reactor, self._pool, job, *arguments)
+        given = _Job(job, arguments)
+        self._jobs.append(given)
+        self._pool.callInThread(self._run, given)
+        self._giveWaySoon()
+        return given.done
+
+    def _run(self, given: _Job) -> None:
+        """
+        Do a job, in the thread.
+        """
+        self._job = given
+        try:
+            result = given.job(*given.arguments)
+        except BaseException:
+            result = Failure()
+        self._results.append((given, result))
+        given.open()
+        self._reactor.callFromThread(self._arrive)
+
+    def rest(self) -> None:
+        """
+        Note that what the thread does next needs no interpreter, as it waits for the disk.
+        Called in the thread, by what it does.
+        """
+        if self._job is not None:
+            self._job.open()
+
+    def _arrive(self) -> None:
+        """
+        Deliver the results that are there.
+        """
+        while self._results:
+            given, result = self._results.popleft()
+            self._jobs.popleft()
+            # With a failure, a Deferred fails.
+            given.done.callback(result)
+
+    def _giveWaySoon(self) -> None:
+        if not self._isGivingWay:
+            self._isGivingWay = True
+            # In another turn: there may be more to do for the thread in this one.
+            self._reactor.callFromThread(self._giveWay)
+
+    def _giveWay(self) -> None:
+        """
+        Wait until the thread needs the interpreter no more for what it does, but for a
+        moment only; and deliver its results.
+        """
+        self._isGivingWay = False
+        waiting = next((each for each in list(self._jobs) if not each.isOpen), None)
+        if waiting is not None and waiting.gate.acquire(timeout=self.given):
+            waiting.gate.release()
+        self._arrive()
+        if any(not each.isOpen for each in list(self._jobs)):
+            self._giveWaySoon()
 
     def stop(self) -> None:
         """

@@ -24,6 +24,22 @@ class RestartTests(StoreTestCase):
     What survives a restart.
     """
 
+    def test_restsWhileItCommits(self) -> None:
+        """
+        What waits for the disk is the commit: all else is done before it.
+        """
+        store = self.openStore()
+        found: list[tuple[bool, int]] = []
+
+        def resting() -> None:
+            connection = store._connection
+            [count] = connection.execute("SELECT count(*) FROM messages").fetchone()
+            found.append((connection.in_transaction, count))
+
+        store.resting = resting
+        self.put(store, "a b")
+        self.assertEqual(found, [(True, 2)])
+
     def test_keepsMessages(self) -> None:
         """
         Messages and floors survive a restart, and positions go on.

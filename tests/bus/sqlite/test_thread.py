@@ -1,0 +1,126 @@
+"""
+Tests of L{comet.bus.sqlite.thread}: when the reactor waits for the thread.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.interfaces import IReactorFromThreads
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+from comet.bus.sqlite.thread import WorkerThread
+from comet.errors import Unavailable
+
+# For how many seconds a test waits for what has to happen.
+LONG = 60.0
+
+
+@implementer(IReactorFromThreads)
+class Turns:
+    """
+    A reactor that makes a turn when it is told to.
+    """
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Callable[..., Any], tuple[object, ...]]] = []
+
+    def callFromThread(self, callable: Callable[..., Any], *args: object, **kwargs: object) -> None:
+        """
+        Call the function in the next turn.
+        """
+        self.asked.append((callable, args))
+
+    def turn(self) -> None:
+        """
+        Call what was asked for until now.
+        """
+        asked, self.asked = self.asked, []
+        for call, arguments in asked:
+            call(*arguments)
+
+
+class WorkerThreadTests(SynchronousTestCase):
+    """
+    A thread and a reactor that share the interpreter.
+    """
+
+    def setUp(self) -> None:
+        """
+        Start the thread.
+        """
+        self.reactor = Turns()
+        self.thread = WorkerThread(self.reactor, "thread")
+        self.thread.given = LONG
+        self.thread.start()
+        self.addCleanup(self.thread.stop)
+
+    def event(self) -> threading.Event:
+        """
+        Make an event that is set at the end of the test.
+        """
+        event = threading.Event()
+        self.addCleanup(event.set)
+        return event
+
+    def test_isDoneInNextTurn(self) -> None:
+        """
+        What the thread can do in the time that it is given has its result in the next turn,
+        also if it needs the interpreter again and again.
+        """
+        done = [self.thread.do(pow, 2, number) for number in range(3)]
+        failing = self.thread.do(self.failing)
+        self.assertNoResult(done[0])
+        for answer, result in zip(done, (1, 2, 4), strict=True):
+            self.reactor.turn()
+            self.assertEqual(self.successResultOf(answer), result)
+        self.reactor.turn()
+        self.failureResultOf(failing, Unavailable)
+
+    def failing(self) -> None:
+        """
+        Fail.
+        """
+        raise Unavailable("no")
+
+    def test_waitsForAMoment(self) -> None:
+        """
+        The reactor goes on when the time is over, and waits once in each turn, however much
+        there is to do.
+        """
+        self.thread.given = 0.001
+        event = self.event()
+        done = [self.thread.do(event.wait, LONG) for _ in range(20)]
+        for _ in range(3):
+            self.reactor.turn()
+            self.assertEqual(len(self.reactor.asked), 1)
+            self.assertNoResult(done[0])
+        event.set()
+        self.thread.given = LONG
+        while self.reactor.asked:
+            self.reactor.turn()
+        self.assertTrue(all(self.successResultOf(each) for each in done))
+
+    def test_doesNotWaitForTheDisk(self) -> None:
+        """
+        The reactor does not wait while the thread rests.
+        """
+        event = self.event()
+
+        def resting() -> bool:
+            self.thread.rest()
+            return event.wait(LONG)
+
+        done = self.thread.do(resting)
+        self.reactor.turn()
+        self.assertNoResult(done)
+        self.assertEqual(self.reactor.asked, [])
+        event.set()
+        # It waits for what comes next, and so for this.
+        self.thread.do(int)
+        while self.reactor.asked:
+            self.reactor.turn()
+        self.assertTrue(self.successResultOf(done))
