@@ -107,7 +107,9 @@ class Answer(PublishRequest):
         """
         try:
             body = batchBody(results) if self.isBatch else publishedBody(results[0])
-            self._made(_createdTemplate(self.plan.ownHeaders).fill(body), len(body))
+            self.response = _createdTemplate(self.plan.ownHeaders).fill(body)
+            self.bodySize = len(body)
+            self._answers.made(self)
         except Exception:
             # This may be called while another connection is dealt with, which must not
             # fail in the place of this one.
@@ -133,23 +135,9 @@ class Answer(PublishRequest):
         """
         Answer with a response.
         """
-        self._made(encodeFor(self.plan, response), len(response.body))
-
-    def _made(self, response: bytes, bodySize: int) -> None:
-        """
-        The response is made.  Send it, or have it sent with those that follow.
-        """
-        self.response = response
-        self.bodySize = bodySize
-        answers = self._answers
-        waiting = answers.waiting
-        if answers.isDue or not waiting or waiting[0] is not self:
-            # Another one sends it, too; or the client is gone.
-            return
-        if len(waiting) == 1:
-            answers.sendOnly(self)
-        else:
-            answers.sendSoon()
+        self.response = encodeFor(self.plan, response)
+        self.bodySize = len(response.body)
+        self._answers.made(self)
 
 
 class Answers:
@@ -181,12 +169,24 @@ class Answers:
         """
         return len(self.waiting) >= MOST_UNDER_WAY or self.size >= MOST_BYTES
 
-    def sendSoon(self) -> None:
+    def made(self, answer: Answer) -> None:
         """
-        Send what is made together with those that are probably made in a moment.
+        A response is made.  Send it, or have it sent with those that are probably made in a
+        moment.
         """
-        self.isDue = True
-        self._fanout.afterAnswers(self.send)
+        waiting = self.waiting
+        if self.isDue or not waiting or waiting[0] is not answer:
+            # Another one sends it, too; or the client is gone.
+            return
+        if len(waiting) > 1:
+            self.isDue = True
+            self._fanout.afterAnswers(self.send)
+            return
+        waiting.clear()
+        if self._fanout.isDraining:
+            self._endWith(answer)
+        self._count(answer)
+        self.connection.answersMade(answer.response)
 
     def send(self) -> None:
         """
@@ -200,9 +200,6 @@ class Answers:
             count += 1
         if not count:
             return
-        if count == 1 == len(waiting):
-            self.sendOnly(waiting[0])
-            return
         made = waiting[:count]
         del waiting[:count]
         if not waiting and self._fanout.isDraining:
@@ -210,16 +207,6 @@ class Answers:
         for answer in made:
             self._count(answer)
         self.connection.answersMade(b"".join([answer.response for answer in made]))
-
-    def sendOnly(self, answer: Answer) -> None:
-        """
-        Send a response that is made, and for which no other one waits.
-        """
-        self.waiting.clear()
-        if self._fanout.isDraining:
-            self._endWith(answer)
-        self._count(answer)
-        self.connection.answersMade(answer.response)
 
     def _endWith(self, answer: Answer) -> None:
         """

@@ -48,7 +48,7 @@ CONNECT_CALLS: Final = {
 
 # The most calls for a publication by HTTP, from the event of its connection to the
 # answer: without a reader, and how many more to write it to ten readers.
-PUBLISH_CALLS: Final = 51
+PUBLISH_CALLS: Final = 50
 TEN_CALLS: Final = {
     **{"stream": 20, "sse": 25, "multipart": 21, "iframe": 24},
     **{"websocket": 19, "tcp": 18, "longpoll": 35, "jsonp": 38},
