@@ -194,8 +194,10 @@ class HTTPConnection(IdentifyingConnection):
         identified, self._identified = self._identified, None
         if identified is not None:
             identified.abandon()
-        if self._answers is not None:
-            self._answers.drop()
+        # They keep the connection.
+        answers, self._answers = self._answers, None
+        if answers is not None:
+            answers.drop()
         reader, self.reader = self.reader, None
         self.answered = None
         if reader is not None:
@@ -385,7 +387,7 @@ class HTTPConnection(IdentifyingConnection):
         """
         data, self.buffer = self.buffer, b""
         identified, self._identified = self._identified, None
-        self.answered = None
+        self.answered = self._answers = None
         # It is not asked there again.
         self.edge.factory.identified = identified and identified.of(data)
         self.edge.hub.fanout.wheel.clear(self)
@@ -403,7 +405,7 @@ class HTTPConnection(IdentifyingConnection):
             # The other connection takes over the descriptor as it is watched.
             self.resumeProducing()
         fd, self.fd = self.fd, -1
-        self.answered = None
+        self.answered = self._answers = None
         rest, self.buffer = self.buffer[size:], b""
         return self.socket, fd, rest
 

@@ -6,6 +6,7 @@ subclass that states its name, its content type and its shape.
 from __future__ import annotations
 
 from twisted.web.http import datetimeToString
+from twisted.web.server import Request
 from zope.interface import implementer
 
 from comet.fanout.streams import Probe, StreamReader
@@ -140,7 +141,8 @@ class RequestSink(PushProducerSink):
     def __init__(
         self, exchange: Exchange, headers: Headers, traffic: Traffic | None = None
     ) -> None:
-        self._request = request = exchange.request
+        request = exchange.request
+        self._request: Request | None = request
         super().__init__(request.channel, traffic)
         self._isOver = False
         self._isLost = False
@@ -160,28 +162,31 @@ class RequestSink(PushProducerSink):
         See L{ISink.attach}.
         """
         super().attach(owner)
-        self._request.registerProducer(self, True)
+        if self._request is not None:
+            self._request.registerProducer(self, True)
 
     def write(self, data: bytes) -> bool:
         """
         See L{ISink.write}.
         """
-        if not self._isOver:
-            isFirst = not self._request.startedWriting
-            self._request.write(data)
+        request = self._request
+        if not self._isOver and request is not None:
+            isFirst = not request.startedWriting
+            request.write(data)
             self.traffic.dataOut += len(data)
             if isFirst:
-                self.traffic.headOut += responseHeadSize(self._request)
+                self.traffic.headOut += responseHeadSize(request)
         return not self._isBehind
 
     def finish(self) -> None:
         """
         See L{ISink.finish}.
         """
-        if not self._isOver:
+        request = self._request
+        if not self._isOver and request is not None:
             self._isOver = True
-            self._request.unregisterProducer()
-            self._request.finish()
+            request.unregisterProducer()
+            request.finish()
 
     def abort(self) -> None:
         """
@@ -203,4 +208,6 @@ class RequestSink(PushProducerSink):
         if not self._isLost:
             self._isOver = self._isLost = True
             self.transport = None
+            # It may have this as its producer still: both would be left to the collector.
+            self._request = None
             super().connectionLost()

@@ -86,7 +86,7 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         self._isWaiting = False
         self._isBusy = False
         self._isOver = False
-        self._timeouts = Timeouts(site.seconds, site.wheel, self)
+        self._timeouts = Timeouts(site.seconds)
         self.timerSlot = NOT_SET
         self._isDraining = False
         self._aborting: IDelayedCall | None = None
@@ -182,6 +182,12 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
             self._aborting.cancel()
             self._aborting = None
         self._abandon(reason)
+        # TLS would keep the connection, which keeps it.
+        self.transport.unregisterProducer()
+        if not self._isBusy:
+            # No transport calls this while it is written to; what is under way would
+            # need the states.
+            self._states.discard()
         self.site.connectionClosed(self)
         left, self._left = self._left, []
         for each in left:
@@ -213,6 +219,14 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
                 self._work()
         if not self._isOver:
             self._timeouts.received(len(data), self._receiver.isWithin)
+            self._watch()
+
+    def _watch(self) -> None:
+        """
+        Be called when the next of the deadlines comes.
+        """
+        if (due := self._timeouts.next) != math.inf:
+            self.site.wheel.setBy(self, due)
 
     def timedOut(self) -> None:
         """
@@ -336,6 +350,7 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         self._work()
         if not self._isOver:
             self._timeouts.received(0, self._receiver.isWithin)
+            self._watch()
 
     def _happened(self, event: Received | None) -> None:
         if isinstance(event, RequestBegun):
@@ -559,6 +574,7 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
             sender.push()
             if sender.owed or self._timeouts.responses != math.inf:
                 self._timeouts.watchTaking(sender)
+                self._watch()
             if self._hasInput or (self._waiting and not sender.isBehind):
                 self._waitForTurn()
             elif self._isDraining and not self.streams:

@@ -85,6 +85,15 @@ class ConnectionStates(H2Connection):
         # RFC 9113 6.9: DATA counts also where it is in error.
         self._extra += WindowUpdateFrame(0, window_increment=size).serialize()
 
+    def discard(self) -> None:
+        """
+        Keep nothing any more: the connection is over, and nobody asks again.
+        """
+        # h2 keeps methods of its own object in it, by the kinds of frames.  The object
+        # with all its tables would stay until the garbage collector finds it, which may
+        # be never.
+        vars(self).clear()
+
     def takeFrames(self) -> bytes:
         """
         Return the frames that are made since the last call.

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Final
 
 from comet.http.pace import HEAD_TIME, UNSENT_TIMEOUT, extended
-from comet.reactor.timers import Timed, TimerWheel
 from comet.web.http2.framesender import FrameSender
 
 # The timer wheel may call this much early, in seconds.
@@ -19,8 +18,7 @@ EARLY: Final = 0.01
 
 class Timeouts:
     """
-    The deadlines of one connection.  The wheel calls the connection when one of them
-    comes.
+    The deadlines of one connection, which sets its timer by them.
 
     @ivar frame: When the frame or the field block that comes has to go on; infinite
         while none does.
@@ -29,15 +27,13 @@ class Timeouts:
         infinite while none waits.
     """
 
-    __slots__ = ("_connection", "_seconds", "_taken", "_wheel", "frame", "responses")
+    __slots__ = ("_seconds", "_taken", "frame", "responses")
 
-    def __init__(self, seconds: Callable[[], float], wheel: TimerWheel, connection: Timed) -> None:
+    def __init__(self, seconds: Callable[[], float]) -> None:
         """
-        @param seconds: Tells the time of the wheel's clock.
+        @param seconds: Tells the time of the timer's clock.
         """
         self._seconds = seconds
-        self._wheel = wheel
-        self._connection = connection
         self.frame = self.responses = math.inf
         # What the client had taken when that was last looked at.
         self._taken = 0
@@ -63,7 +59,6 @@ class Timeouts:
         now = self._seconds()
         isBegun = self.frame != math.inf
         self.frame = extended(self.frame, now, size) if isBegun else now + HEAD_TIME
-        self._wheel.setBy(self._connection, self.frame)
 
     def watchTaking(self, sender: FrameSender) -> None:
         """
@@ -75,7 +70,6 @@ class Timeouts:
         elif self.responses == math.inf:
             self._taken = sender.countTaken()
             self.responses = self._seconds() + UNSENT_TIMEOUT
-            self._wheel.setBy(self._connection, self.responses)
 
     def isTakingLate(self, now: float, sender: FrameSender) -> bool:
         """

@@ -4,13 +4,16 @@ Tests of L{comet.web.http2.connections}.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from typing import Any
+from weakref import ref
 
 from h2.errors import ErrorCodes
 from hyperframe.frame import PingFrame, RstStreamFrame, WindowUpdateFrame
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionLost
+from twisted.web.http import Request
 
 from comet.bus.memory.bus import MemoryBus
 from comet.errors import Unavailable
@@ -18,7 +21,8 @@ from comet.fanout.streams import STALLED
 from comet.model.messages import Published
 from comet.web.http2 import framereceiver
 from comet.web.http2.budgets import MAX_RESETS, RESETS_PER_SECOND
-from comet.web.http2.connections import LAST_WORDS
+from comet.web.http2.connections import LAST_WORDS, HTTP2Connection
+from comet.web.http2.connectionstates import ConnectionStates
 from comet.web.http2.frames import Kind
 from comet.web.http2.framesender import MAX_UNSENT_FRAMES
 from comet.web.http2.http2stream import HIGH_WATER_MARK
@@ -128,6 +132,30 @@ class ClientTests(Http2TestCase):
     """
     Clients that leave, reset streams or break the protocol.
     """
+
+    def test_leavesNothing(self) -> None:
+        """
+        Nothing of a connection that is over is left to the garbage collector, with
+        whatever it was busy: it runs so seldom over what is old that this grew without end.
+        """
+        gc.collect()
+        self.addCleanup(gc.enable)
+        gc.disable()
+        for path in ("/health", HELD, STREAM, POLL):
+            http2, wire = self.open()
+            http2.send("GET", path)
+            http2.send("POST", "/channels/news", KEY, isWhole=False)
+            self.turn(1)
+            known = [
+                ref(each)
+                for each in gc.get_objects()
+                if isinstance(each, HTTP2Connection | ConnectionStates | Request)
+            ]
+            self.assertGreaterEqual(len(known), 2, path)
+            wire.leave()
+            self.wires.remove(wire)
+            del http2, wire
+            self.assertEqual([each() for each in known], [None] * len(known), path)
 
     def test_forgetsClientThatLeaves(self) -> None:
         """
