@@ -10,6 +10,7 @@ The map, lower modules first:
   - L{coalescing}: equal queries to the bus, asked once
   - L{readqueue}: what waits until the bus is asked, with a line for each connection
   - L{recall}: pages of what was before a cursor, part by part
+  - L{logquestions}: what readers ask the bus
   - L{encodingcache}: messages as bytes, made once for each shape
   - L{departures}: closing many readers, each at its own moment
   - L{counting}: how many readers there are

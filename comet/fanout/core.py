@@ -43,22 +43,19 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from time import time
 from typing import Any, Final, TypeAlias
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
 from comet.fanout.backlog import Backlog, Call
-from comet.fanout.coalescing import QueryCoalescer, sizeOfReadResult, sizeOfResolvedStarts
 from comet.fanout.delivery import Member
 from comet.fanout.encodingcache import EncodingCache
 from comet.fanout.groups import Group, Prepared
-from comet.fanout.readqueue import IsGone, ReadQueue, costOf, costOfPart, never
-from comet.fanout.recall import Recall
+from comet.fanout.logquestions import LogQuestions
 from comet.fanout.registry import Registry
 from comet.fanout.unsent import Unsent
 from comet.framing.budget import MOST_AT_ONCE
@@ -67,20 +64,8 @@ from comet.logging.clientlog import ClientLogger
 from comet.metrics.tally import Tally
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
-from comet.model.positions import At, HistoryPage, ReadResult, ResolvedStarts, StartPosition
-from comet.model.progress import Wanted
 from comet.reactor.timers import TimerWheel
 from comet.reactor.turns import SHARE, Turns
-
-# How much a reader that catches up is given at once: about as much as Twisted
-# sends at once.
-READ_MESSAGES: Final = 512
-READ_BYTES: Final = 128 * 1024
-
-# How much a reader is given in the turn in which it asks.  Many clients may ask in
-# the same moment, so those that have more to read go on with it in a later turn.
-FIRST_MESSAGES: Final = 64
-FIRST_BYTES: Final = 32 * 1024
 
 # How many readers go on reading in one turn, if they have time for it.
 MOST_DUE: Final = 64
@@ -121,6 +106,8 @@ class Fanout:
 
     @ivar heartbeat: After how many seconds of silence a stream is told where
         its reader stands.
+
+    @ivar questions: What readers ask the bus.
 
     @ivar registry: The groups.
 
@@ -181,11 +168,10 @@ class Fanout:
         self._clock = clock
         self.seconds: Callable[[], float] = clock.seconds
         self.now: Callable[[], float] = time
-        self._queries = QueryCoalescer(self.wheel, self.turns, self.tally.queried)
-        self._reads = ReadQueue(self.wheel, self.turns, lambda: bus.isAvailable)
+        self.questions = LogQuestions(bus, self.wheel, self.turns, self.tally)
         # A query under way may miss messages of names that are not heard from
         # now on.
-        self.registry = Registry(bus, self.wheel, self, self, self._queries.clear)
+        self.registry = Registry(bus, self.wheel, self, self, self.questions.forget)
         # What was heard and not flushed: messages, and the last end.
         self._heard: list[Message] = []
         self._heardEnd: Cursor | None = None
@@ -229,7 +215,7 @@ class Fanout:
         self._heard.clear()
         self._heardEnd = None
         # Queries under way may have been answered before what was missed.
-        self._queries.clear()
+        self.questions.forget()
         self._wasInterrupted = True
         self.tickSoon()
 
@@ -413,145 +399,11 @@ class Fanout:
         if self._due:
             self.tickSoon()
 
-    # -- What is asked
-
     def end(self) -> Cursor:
         """
         The position of the newest message that the bus knows of.
         """
         return self.bus.end
-
-    def resolve(
-        self,
-        startPositions: Mapping[str, StartPosition],
-        asker: object,
-        isListening: bool = False,
-        isGone: IsGone = never,
-    ) -> Deferred[ResolvedStarts]:
-        """
-        See L{IMessageBus.resolve}.  Readers that ask the same while the bus has
-        not answered share one answer.
-
-        @param asker: As for L{Reader.asker<comet.fanout.reader.Reader.asker>}.
-
-        @param isListening: Whether the reader hears the names.  If it does, an
-            answer of a moment ago will do, since the reader hears everything
-            that came after it.
-
-        @param isGone: Tells whether the reader is closed: then the bus need not be asked.
-        """
-        # Except for a cursor, a start position moves with the log.
-        isKept = isListening and {type(each) for each in startPositions.values()} == {At}
-        key = (isListening, *startPositions.items())
-        ask = partial(self.bus.resolve, startPositions)
-        cost = costOf(len(startPositions), 0, 0)
-        query = partial(self._reads.ask, key, asker, startPositions, cost, ask, isGone)
-        size = sizeOfResolvedStarts if isKept else None
-        shared = self._sharedBy(key, asker, startPositions, isGone)
-        return self._queries.ask(key, query, size, self._mayReuseStart, shared)
-
-    @property
-    def isReading(self) -> bool:
-        """
-        Whether the bus has a question about channels to answer.
-        """
-        return self._reads.isAsking
-
-    def afterReading(self, call: Callable[[], None]) -> None:
-        """
-        See L{ReadQueue.afterAnswers<comet.fanout.readqueue.ReadQueue.afterAnswers>}.  The bus
-        must be L{isReading}.
-        """
-        self._reads.afterAnswers(call)
-
-    def _sharedBy(
-        self, key: Hashable, asker: object, names: Iterable[str], isGone: IsGone
-    ) -> Callable[[], None] | None:
-        """
-        Return what is called if an equal question waits for its answer.
-        """
-        return partial(self._reads.askedToo, key, asker, names, isGone) if self._reads else None
-
-    def _mayReuseStart(self, resolved: ResolvedStarts) -> bool:
-        return resolved.end.epoch == self.bus.end.epoch
-
-    def read(
-        self,
-        wanted: Wanted,
-        asker: object,
-        limit: int = READ_MESSAGES,
-        maxBytes: int = READ_BYTES,
-        isListening: bool = False,
-        isGone: IsGone = never,
-        ahead: ResolvedStarts | None = None,
-    ) -> Deferred[ReadResult]:
-        """
-        Read the log.  Readers that ask the same while the bus has not answered
-        share one answer.
-
-        @param asker: As for L{resolve}.
-
-        @param isListening: As for L{resolve}.
-
-        @param isGone: As for L{resolve}.
-
-        @param ahead: What the bus has just told of where the names begin, if nothing was
-            missed since.  If it has read there what is wanted, it is not asked again.
-        """
-        names = wanted.names
-        if ahead is not None and ahead.page is not None:
-            page = ahead.page
-            if wanted == Wanted(tuple(ahead.starts), page.after, None):
-                return succeed(page.first(limit, maxBytes))
-        key = (isListening, names, wanted.after, wanted.upTo, limit, maxBytes)
-        ask = partial(self.bus.read, names, wanted.after, limit, maxBytes, wanted.upTo)
-        cost = costOfPart(len(names), limit, maxBytes)
-        query = partial(self._reads.ask, key, asker, names, cost, ask, isGone)
-        size = sizeOfReadResult if isListening else None
-        shared = self._sharedBy(key, asker, names, isGone)
-        return self._queries.ask(key, query, size, self._mayReuseRead, shared)
-
-    def history(
-        self,
-        channel: str,
-        asker: object,
-        before: Cursor | None,
-        limit: int,
-        maxBytes: int,
-        isGone: IsGone = never,
-    ) -> Deferred[HistoryPage]:
-        """
-        See L{IMessageBus.history}.  Callers that ask the same while the bus has not
-        answered share one answer.
-
-        @param asker: As for L{resolve}.
-
-        @param isGone: As for L{resolve}.
-        """
-        ask = partial(self._askBefore, channel, asker, isGone)
-        return Recall(ask, limit, maxBytes).read(before)
-
-    def _askBefore(
-        self,
-        channel: str,
-        asker: object,
-        isGone: IsGone,
-        before: Cursor | None,
-        limit: int,
-        maxBytes: int,
-    ) -> Deferred[HistoryPage]:
-        """
-        Ask for a part of what was before a cursor.
-        """
-        key = ("history", channel, before, limit, maxBytes)
-        ask = partial(self.bus.history, channel, before, limit, maxBytes)
-        names, cost = (channel,), costOfPart(1, limit, maxBytes)
-        query = partial(self._reads.ask, key, asker, names, cost, ask, isGone)
-        return self._queries.ask(key, query, shared=self._sharedBy(key, asker, names, isGone))
-
-    def _mayReuseRead(self, result: ReadResult) -> bool:
-        # A cached reply that makes no progress would make the reader retry for ever.
-        return result.reached != result.after or result.reached == self.bus.end
 
     # -- Draining
 
@@ -591,9 +443,8 @@ class Fanout:
         """
         self.registry.stop()
         self.encodings.stop()
-        self._queries.stop()
         self.turns.finish()
-        self._reads.stop()
+        self.questions.stop()
         if self._tickCall is not None:
             self._tickCall.cancel()
             self._tick()

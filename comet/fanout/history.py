@@ -36,7 +36,9 @@ class HistoryReader(PollReader[R]):
         fanout.readers[self] = None
         self.progress.cursor = before
         most = fanout.unsent.pollBytes
-        asked = fanout.history(channel, self.asker, before, self.shape.limit, most, self.isGone)
+        asked = fanout.questions.history(
+            channel, self.asker, before, self.shape.limit, most, self.isGone
+        )
         asked.addCallback(self._recalled, channel).addErrback(self.failed)
         if self._time and self.state is not State.CLOSED:
             fanout.wheel.set(self, self._time)

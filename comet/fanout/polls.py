@@ -10,9 +10,10 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
 
-from comet.fanout.core import FIRST_BYTES, FIRST_MESSAGES, Fanout
+from comet.fanout.core import Fanout
 from comet.fanout.delivery import DirectReaders
 from comet.fanout.groups import Group
+from comet.fanout.logquestions import FIRST_BYTES, FIRST_MESSAGES
 from comet.fanout.reader import Reader
 from comet.fanout.sending import sendAll
 from comet.fanout.states import Input, State, step
@@ -197,7 +198,7 @@ class PollReader(Reader, Generic[R]):
         self._isPart = isFirst and most > FIRST_BYTES
         if self._isPart:
             limit, most = min(limit, FIRST_MESSAGES), FIRST_BYTES
-        return self.fanout.read(
+        return self.fanout.questions.read(
             wanted, self.asker, limit, most, self.isListening, self.isGone, ahead
         )
 

@@ -11,9 +11,10 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 
 from comet.errors import CometError, Forbidden, Internal, publicError
-from comet.fanout.core import FIRST_BYTES, FIRST_MESSAGES, READ_BYTES, READ_MESSAGES, Fanout
+from comet.fanout.core import Fanout
 from comet.fanout.delivery import Delivery
 from comet.fanout.groups import Group
+from comet.fanout.logquestions import FIRST_BYTES, FIRST_MESSAGES, READ_BYTES, READ_MESSAGES
 from comet.fanout.states import TRANSITIONS, Input, State, step
 from comet.interfaces.sockets import DirectSocket
 from comet.logging.clientlog import ClientLogger
@@ -256,18 +257,18 @@ class Reader:
     def _addNames(self, startPositions: Mapping[str, StartPosition]) -> Deferred[Any]:
         new = {n: b for n, b in startPositions.items() if n not in self.progress.names}
         if not self.isListening:
-            resolved = self.fanout.resolve(new, self.asker, isGone=self.isGone)
+            resolved = self.fanout.questions.resolve(new, self.asker, isGone=self.isGone)
             return resolved.addCallback(self._resolved, new, None)
         registry = self.fanout.registry
         group = registry.group(self, (*self.progress.names, *new))
         # A member keeps the group from being retired in the meantime.
         registry.addMember(group)
         if registry.isHeard(group):
-            resolved = self.fanout.resolve(new, self.asker, True, self.isGone)
+            resolved = self.fanout.questions.resolve(new, self.asker, True, self.isGone)
         else:
             heard = registry.listen(group)
             resolved = heard.addCallback(
-                lambda _: self.fanout.resolve(new, self.asker, True, self.isGone)
+                lambda _: self.fanout.questions.resolve(new, self.asker, True, self.isGone)
             )
         return resolved.addCallbacks(
             self._resolved, self._notResolved, callbackArgs=(new, group), errbackArgs=(group,)
@@ -282,7 +283,7 @@ class Reader:
             return (), False, None
         if resolved.end.epoch != self.fanout.end().epoch:
             # A new epoch has begun since, in which these positions mean nothing.
-            again = self.fanout.resolve(names, self.asker, self.isListening, self.isGone)
+            again = self.fanout.questions.resolve(names, self.asker, self.isListening, self.isGone)
             return again.addCallbacks(
                 self._resolved, self._notResolved, callbackArgs=(names, group), errbackArgs=(group,)
             )
@@ -391,7 +392,7 @@ class Reader:
 
         @param isFirst: Whether the client asks in this turn.
 
-        @param ahead: As for L{Fanout.read}.
+        @param ahead: As for L{LogQuestions.read<comet.fanout.logquestions.LogQuestions.read>}.
         """
         if self.state is not State.READING:
             return
@@ -415,10 +416,10 @@ class Reader:
         @param isFirst: Whether the client asks in this turn.  It is then given no
             more than L{FIRST_MESSAGES} and about L{FIRST_BYTES}.
 
-        @param ahead: As for L{Fanout.read}.
+        @param ahead: As for L{LogQuestions.read<comet.fanout.logquestions.LogQuestions.read>}.
         """
         limit, most = (FIRST_MESSAGES, FIRST_BYTES) if isFirst else (READ_MESSAGES, READ_BYTES)
-        return self.fanout.read(
+        return self.fanout.questions.read(
             wanted, self.asker, limit, most, self.isListening, self.isGone, ahead
         )
 

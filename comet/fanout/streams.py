@@ -10,9 +10,10 @@ from typing import Any, Final, TypeAlias, TypeVar
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
-from comet.fanout.core import READ_BYTES, Fanout
+from comet.fanout.core import Fanout
 from comet.fanout.delivery import DirectReaders
 from comet.fanout.encodingcache import EncodingCache
+from comet.fanout.logquestions import READ_BYTES
 from comet.fanout.reader import Reader
 from comet.fanout.sending import sendAll
 from comet.fanout.states import Input, State

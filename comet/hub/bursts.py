@@ -96,6 +96,7 @@ class Bursts:
             type(bus), "storeNow", "publish", "publishBurst"
         )
         self._fanout = fanout
+        self._questions = fanout.questions
         self.filter: Callable[[Publication], Publication] | None = None
         self.added: list[PublishRequest] = []
         self._messages = self._size = 0
@@ -268,7 +269,7 @@ class Bursts:
         if self._asked or self._queued:
             return True
         # A bus that stores at once is not asked to wait for its readers.
-        return not self._isInstant and self._fanout.isReading
+        return not self._isInstant and self._questions.isReading
 
     def _wait(self, requests: Sequence[PublishRequest]) -> None:
         """
@@ -287,7 +288,7 @@ class Bursts:
         Ask the bus to store what waits, as far as there is room.
         """
         queue = self._queue
-        most = MOST_WHILE_READING if self._fanout.isReading else MOST_ASKED
+        most = MOST_WHILE_READING if self._questions.isReading else MOST_ASKED
         while queue:
             burst: list[PublishRequest] = []
             asked = self._asked
@@ -312,13 +313,13 @@ class Bursts:
         """
         if self._isHolding:
             return True
-        if self._held >= MOST_HELD or not self._fanout.isReading:
+        if self._held >= MOST_HELD or not self._questions.isReading:
             self._held = 0
             return False
         self._held += 1
         self._isHolding = True
         # In another turn, when a reader that was answered may have asked on.
-        self._fanout.afterReading(partial(self._fanout.turns.later, self._haveRead))
+        self._questions.afterReading(partial(self._fanout.turns.later, self._haveRead))
         return True
 
     def _haveRead(self) -> None:

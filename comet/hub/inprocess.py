@@ -187,6 +187,8 @@ class InProcess(Publishers):
                 raise BadRequest(f"limit is {limit}; 1 to {MAX_LIMIT} is allowed")
             cursor = None if before is None else parseCursor(str(before))
             self.bursts.store()
-            return self.fanout.history(parseChannel(channel), self, cursor, limit, POLL_BYTES)
+            return self.fanout.questions.history(
+                parseChannel(channel), self, cursor, limit, POLL_BYTES
+            )
 
         return maybeDeferred(recall)

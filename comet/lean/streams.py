@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 from zope.interface import implementer
 
-from comet.fanout.core import READ_BYTES
+from comet.fanout.logquestions import READ_BYTES
 from comet.fanout.streams import Probe, StreamReader
 from comet.fanout.unsent import sharedRest
 from comet.http.http1 import streamTemplate

@@ -17,7 +17,7 @@ from twisted.internet.interfaces import IPullProducer, IPushProducer, ITCPTransp
 from twisted.internet.tcp import Server
 from zope.interface import Attribute, Interface, implementer
 
-from comet.fanout.core import READ_BYTES
+from comet.fanout.logquestions import READ_BYTES
 from comet.fanout.unsent import ownRest, sharedRest
 from comet.interfaces.sinks import ISink, ISinkOwner
 from comet.metrics.traffic import Traffic

@@ -4,7 +4,7 @@ Tests of polls: what is answered, when, and with which cursor.
 
 from __future__ import annotations
 
-from comet.fanout.core import FIRST_MESSAGES
+from comet.fanout.logquestions import FIRST_MESSAGES
 from comet.fanout.polls import BUS_RETRY, BUS_SECONDS, PollReader
 from comet.fanout.states import State
 from comet.fanout.unsent import POLL_BYTES

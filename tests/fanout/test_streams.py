@@ -8,7 +8,7 @@ from typing import Any
 
 from zope.interface import implementer
 
-from comet.fanout.core import READ_BYTES
+from comet.fanout.logquestions import READ_BYTES
 from comet.fanout.states import State
 from comet.fanout.streams import STALL_CHECK, STALLED, StreamReader
 from comet.interfaces.sinks import ISinkOwner
@@ -200,13 +200,13 @@ class BackpressureTests(HubTestCase):
             stream.sink.budget = 2
         self.clock.settle()
         before = [len(stream.positions) for stream in readers]
-        read = self.fanout.read
+        read = self.fanout.questions.read
 
         def slowly(*args: Any, **kwargs: Any) -> Any:
             self.clock.rightNow += SHARE
             return read(*args, **kwargs)
 
-        self.patch(self.fanout, "read", slowly)
+        self.patch(self.fanout.questions, "read", slowly)
         for stream in readers:
             stream.sink.drain()
         readOn = sum(

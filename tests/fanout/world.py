@@ -46,8 +46,8 @@ class World:
         # Publishers: whether they still wait.
         self.unanswered: list[bool] = []
         bus.onResolved = self._resolved
-        self._resolve = hub.fanout.resolve
-        vars(hub.fanout)["resolve"] = self._resolveFor
+        self._resolve = hub.fanout.questions.resolve
+        vars(hub.fanout.questions)["resolve"] = self._resolveFor
 
     def _resolved(self, names: Mapping[str, StartPosition], resolved: ResolvedStarts) -> None:
         self.keep.append(resolved)

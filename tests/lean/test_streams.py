@@ -11,7 +11,7 @@ from typing import Any
 from zope.interface import implementer
 
 from comet.fanout.application import ApplicationReader
-from comet.fanout.core import READ_BYTES
+from comet.fanout.logquestions import READ_BYTES
 from comet.fanout.polls import HALF_CLOSED
 from comet.fanout.states import State
 from comet.interfaces.receiver import IReceiver

@@ -19,7 +19,7 @@ from comet.bus.redis.openings import readOpened
 from comet.bus.redis.protocol import RedisProtocol
 from comet.bus.redis.replies import BadReply, NoLog, Overdue
 from comet.bus.redis.store import Store
-from comet.fanout.core import FIRST_BYTES, FIRST_MESSAGES
+from comet.fanout.logquestions import FIRST_BYTES, FIRST_MESSAGES
 from comet.hub.hub import Hub
 from comet.model.cursors import Cursor
 from comet.model.messages import Publication
