@@ -83,7 +83,9 @@ class Server:
         self._seen = 0
         options = ("--edge", edge, "--open", "open/**", "--publish-key", "fuzz.key")
         bounds = ("--history-messages", "20", "--history-total-bytes", "4194304")
-        self._process = _Process(*options, *bounds, secure=authority(), paths=[self._folder])
+        # How many commands are too many would depend on how long each edge takes for them.
+        rate = ("--command-rate", "0")
+        self._process = _Process(*options, *bounds, *rate, secure=authority(), paths=[self._folder])
         self.bystander = Bystander(self)
 
     @property
