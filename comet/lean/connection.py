@@ -136,6 +136,12 @@ class Connection:
         if data:
             self.received(data)
             return
+        self.endInput()
+
+    def endInput(self) -> None:
+        """
+        The client says nothing more.
+        """
         # Watched for input, the socket would tell its end in each turn.
         self.pauseProducing()
         if self.edge.hub.turns.isCrowded:

@@ -31,10 +31,12 @@ _GONE: Final = EPOLLERR | EPOLLHUP
 
 class _Receiving(EdgeConnection, Protocol):
     """
-    A connection that can be given its first input.
+    A connection that can be given its first input, and the end of it.
     """
 
     def received(self, data: bytes) -> None: ...
+
+    def endInput(self) -> None: ...
 
 
 # Makes the connection that follows, of the socket and its descriptor.
@@ -138,7 +140,7 @@ class Handshake:
             if early:
                 connection.received(early)
             if sock.isOver and connection.fd >= 0:
-                connection.close()
+                connection.endInput()
         except Exception:
             edge.broken(connection)
 

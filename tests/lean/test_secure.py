@@ -101,6 +101,22 @@ class HandshakeTests(SecureCase):
             self.assertEqual(peer.ends(), b"")
             self.assertEqual(self.connections, 0)
 
+    def test_endsAtOnce(self) -> None:
+        """
+        A client may say all that it has to say with the end of its handshake, and is
+        answered.
+        """
+        client = TLSClient(certified()[1])
+        peer = self.raw(client.say())
+        peer.hears(b"\x17\3\3")
+        client.hear(peer.take())
+        said = client.say() + client.say(read("poll")) + client.end()
+        before = len(peer.said)
+        peer.send(said)
+        peer.ends()
+        client.hear(peer.said[before:])
+        self.assertIn(OK, client.read())
+
     def test_inSingleBytes(self) -> None:
         """
         A handshake may come in single bytes.

@@ -109,7 +109,7 @@ class TLSClient:
         try:
             while more := self._tls.read(1 << 20):
                 heard += more
-        except ssl.SSLWantReadError:
+        except (ssl.SSLWantReadError, ssl.SSLZeroReturnError):
             pass
         return heard
 
