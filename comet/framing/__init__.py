@@ -24,6 +24,7 @@ names in equal shapes are written the same bytes.
   - L{tcp}: lines of raw TCP
   - L{firstline}: what a connection of raw TCP may begin with
   - L{flashpolicy}: Flash's policy file
+  - L{tlsrecords}: what TLS shows of itself without its keys
   - L{proxyheader}: what a proxy says of a connection's client
   - L{contenttypes}: the type of a publisher's body
   - L{codings}: bodies that a publisher has compressed

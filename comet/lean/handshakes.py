@@ -11,6 +11,7 @@ from socket import socket
 from ssl import SSLContext
 from typing import Final, Protocol
 
+from comet.framing.tlsrecords import HelloReader
 from comet.lean.edge import READING, Edge, EdgeConnection
 from comet.lean.tlssocket import TLSSocket
 from comet.reactor.timers import NOT_SET
@@ -19,11 +20,9 @@ from comet.reactor.timers import NOT_SET
 _READ_SIZE: Final = 8192
 _MOST_READ: Final = 65536
 
-# A handshake begins with the head of a record, five bytes, and that of a message, whose
-# last three bytes tell the size of the message.  OpenSSL takes that much memory at once,
-# up to 128 KB for a client that sends nothing more; a real one has a few KB.
-_HEAD: Final = 9
-_SIZE_AT: Final = 6
+# How many bytes a hello may have, of which the client tells the size before it sends them.
+# OpenSSL takes that much memory at once, up to 128 KB for a client that sends nothing more;
+# a real one has a few KB.
 _MOST_SAID: Final = 16384
 
 _GONE: Final = EPOLLERR | EPOLLHUP
@@ -59,7 +58,7 @@ class Handshake:
     wanted = READING
 
     __slots__ = (
-        *("_edge", "_head", "_left", "_makeConnection"),
+        *("_edge", "_hello", "_left", "_makeConnection"),
         *("fd", "isIdle", "socket", "timerSlot"),
     )
 
@@ -77,8 +76,7 @@ class Handshake:
         self._edge = edge
         self._makeConnection = makeConnection
         self._left = _MOST_READ
-        # What came, while that is less than a head.
-        self._head: bytes | None = b""
+        self._hello: HelloReader | None = HelloReader()
         edge.add(self)
 
     def ready(self, events: int) -> None:
@@ -114,15 +112,13 @@ class Handshake:
         self._left -= len(data)
         if not data or self._left < 0:
             raise ConnectionAbortedError
-        if self._head is not None:
-            data = self._head + data
-            if len(data) < _HEAD:
-                self._head = data
-                return None
-            if int.from_bytes(data[_SIZE_AT:_HEAD], "big") > _MOST_SAID:
-                raise ConnectionAbortedError
-            self._head = None
-        return self.socket.shake(data)
+        hello = self._hello
+        if hello is not None and hello.largest(data) > _MOST_SAID:
+            raise ConnectionAbortedError
+        early = self.socket.shake(data)
+        if not self.socket.expectsHello:
+            self._hello = None
+        return early
 
     def _finish(self, early: bytes) -> None:
         """

@@ -29,6 +29,8 @@ from socket import socket
 from ssl import MemoryBIO, SSLContext, SSLError, SSLWantReadError
 from typing import Any, Final
 
+from comet.framing.tlsrecords import MOST_SILENT, RecordCounter
+
 # How many bytes of text a record holds.
 RECORD: Final = 16384
 
@@ -38,16 +40,12 @@ _MOST_ENCRYPTED: Final = 16 * RECORD
 # How much of what TLS has to say by itself may wait for a client.
 _MOST_UNSAID: Final = 65536
 
-# How many records a client may send that have no text, but tell TLS something: to take
-# other keys, say, which takes forty times as long as to decrypt text.  It has hardly any
-# to send in a day.
-MOST_SILENT: Final = 100
-
 # After how many bytes these are counted.
 _COUNTED: Final = 1024
 
-# How many bytes the head of a record has; the last two tell the size of the rest.
-_HEAD: Final = 5
+# What the server says in the place of a random number when it asks for another hello (RFC
+# 8446 4.1.3).
+_RETRY: Final = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
 
 # What came and is not decrypted, and what is encrypted and not sent.
 _come: Final = MemoryBIO()
@@ -60,11 +58,13 @@ class TLSSocket:
     <comet.interfaces.sockets.ClientSocket>}.
 
     @ivar raw: The socket of the system.
+
+    @ivar expectsHello: Whether the client has to say its hello, or another one.
     """
 
     __slots__ = (
-        *("_hasEnded", "_head", "_isOver", "_record", "_rest", "_silent", "_text", "_tls"),
-        "raw",
+        *("_hasEnded", "_isOver", "_record", "_records", "_text", "_tls"),
+        *("expectsHello", "raw"),
     )
 
     def __init__(self, raw: socket, context: SSLContext) -> None:
@@ -77,10 +77,9 @@ class TLSSocket:
         # of text count as taken once it has.
         self._record = b""
         self._text = 0
-        # Of the record that comes: what has come of its head, and how much of the rest has
-        # not.  And how many had no text.
-        self._head = b""
-        self._rest = self._silent = 0
+        # Which records had no text.
+        self._records = RecordCounter()
+        self.expectsHello = True
         # Whether the client has ended, and whether it was told that the server does.
         self._isOver = self._hasEnded = False
 
@@ -97,21 +96,33 @@ class TLSSocket:
 
         @raise OSError: If it fails.  The client was told why.
         """
-        self._countEnds(data)
-        _come.write(data)
-        isDone = False
+        for start in range(0, len(data), _COUNTED):
+            early = self._shake(data[start : start + _COUNTED])
+            if early is not None:
+                return early if self._isOver else early + self.decrypt(data[start + _COUNTED :])
+        return None
+
+    def _shake(self, data: bytes) -> bytes | None:
+        self._records.take(data)
         try:
+            _come.write(data)
+            isDone = True
             try:
                 self._tls.do_handshake()
-                isDone = True
             except SSLWantReadError:
-                return None
+                isDone = False
             finally:
-                self._sayOwn()
-        finally:
+                said = _going.read()
+                if said:
+                    self.expectsHello = _RETRY in said
+                    self._say(said)
             if not isDone:
-                _forget()
-        return self._decrypt(b"")
+                return None
+            # Those of the handshake are over.
+            self._records.silent = 0
+            return self._decrypt(b"")
+        finally:
+            _forget()
 
     @property
     def protocol(self) -> str | None:
@@ -163,39 +174,19 @@ class TLSSocket:
         return b"".join(parts)
 
     def _decrypt(self, data: bytes) -> bytes:
-        self._silent += self._countEnds(data)
-        if data:
-            _come.write(data)
+        self._records.take(data)
         try:
+            if data:
+                _come.write(data)
             return self._read()
         except SSLWantReadError:
             return b""
         finally:
-            if _going.pending:
-                self._sayOwn()
             _forget()
-            if self._silent > MOST_SILENT:
+            if _going.pending:
+                self._say(_going.read())
+            if self._records.silent > MOST_SILENT:
                 raise ConnectionAbortedError
-
-    def _countEnds(self, data: bytes) -> int:
-        """
-        Count the records that end in what has come.
-        """
-        rest = self._rest
-        if len(data) < rest:
-            self._rest -= len(data)
-            return 0
-        count = 1 if rest else 0
-        data, at = self._head + data[rest:], 0
-        while len(data) - at >= _HEAD:
-            end = at + _HEAD + int.from_bytes(data[at + 3 : at + _HEAD], "big")
-            if end > len(data):
-                self._head, self._rest = b"", end - len(data)
-                return count
-            count += 1
-            at = end
-        self._head, self._rest = data[at:], 0
-        return count
 
     @property
     def isOver(self) -> bool:
@@ -212,7 +203,7 @@ class TLSSocket:
         more = heard = tls.read(RECORD)
         while more:
             # Each call returns the text of one record.
-            self._silent -= 1
+            self._records.silent -= 1
             if not _come.pending and not tls.pending():
                 return heard
             try:
@@ -278,14 +269,13 @@ class TLSSocket:
         self._tls.write(data)
         return _going.read()
 
-    def _sayOwn(self) -> None:
+    def _say(self, said: bytes) -> None:
         """
         Send what TLS has to say by itself: its part of a handshake, or why it fails.
 
         @raise OSError: If the client takes none of it.
         """
-        said = _going.read()
-        if not self._record and said:
+        if not self._record:
             # If it is broken an event will tell, and what has come counts.
             with suppress(OSError):
                 said = said[self.raw.send(said) :]

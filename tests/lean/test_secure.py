@@ -24,6 +24,33 @@ from tests.transports.test_sharedtls import TLSClient
 OK = b"HTTP/1.1 200 OK\r\n"
 
 
+def record(data: bytes) -> bytes:
+    """
+    Make a record with a part of a handshake.
+    """
+    return b"\x16\3\1" + len(data).to_bytes(2, "big") + data
+
+
+def helloWithoutShare() -> bytes:
+    """
+    Make a hello of TLS 1.3 that has no share of a key, so that the server asks for another.
+    """
+
+    def sized(count: int, data: bytes) -> bytes:
+        return len(data).to_bytes(count, "big") + data
+
+    extensions = b""
+    for kind, data in (
+        (10, sized(2, b"\0\x17")),
+        (13, sized(2, b"\4\3\x08\4")),
+        (43, sized(1, b"\3\4")),
+        (51, sized(2, b"")),
+    ):
+        extensions += kind.to_bytes(2, "big") + sized(2, data)
+    body = b"\3\3" + bytes(32) + sized(1, bytes(32)) + sized(2, b"\x13\1") + sized(1, b"\0")
+    return record(b"\1" + sized(3, body + sized(2, extensions)))
+
+
 class HandshakeTests(SecureCase):
     """
     Clients that have not shaken hands, and what follows.
@@ -90,7 +117,10 @@ class HandshakeTests(SecureCase):
         A client that says its part of the handshake is large is closed before memory is
         taken for that, however the head comes.
         """
+        hello = b"\1\1\xff\xff"
         for pieces in (
+            [record(hello[:1]) + record(hello[1:])],
+            [record(hello[:3])[:-1], hello[2:3] + record(hello[3:])[:-1], hello[3:]],
             [b"\x16\x03\x01\0\6\1\0\x40\1\3\3"],
             [b"\x16\x03\x01\0\6\1\1", b"\xff\xff\3"],
         ):
@@ -100,6 +130,31 @@ class HandshakeTests(SecureCase):
                 self.reactor.settle()
             self.assertEqual(peer.ends(), b"")
             self.assertEqual(self.connections, 0)
+
+    def test_asksAgain(self) -> None:
+        """
+        A client that is asked for another hello finishes its handshake, but may not say
+        that this one is large; neither may it be where the client does not wait to be asked.
+        """
+        hello = helloWithoutShare()
+        for isEarly in (False, True):
+            peer = self.raw(hello)
+            if not isEarly:
+                # It is asked again by this number.
+                peer.hears(bytes.fromhex("cf21ad74e59a6111"))
+            peer.send(b"\x14\3\3\0\1\1" + record(b"\1\1\xff\xff"))
+            peer.ends()
+            self.assertEqual(self.connections, 0)
+        key, certificate, _ = certified()
+        context = ssl.create_default_context(cafile=str(certificate))
+        made = RenewedContext(f"ssl:443:privateKey={key}:certKey={certificate}")
+        made.getServerContext(["http/1.1"]).set_ecdh_curve("secp384r1")
+        factory = encrypted(made, self.port._edge.factory)
+        port = LeanTestCase.listen(self, factory)
+        peer = SecurePeer(self.reactor, port.getHost().port, context=context)
+        self.addCleanup(peer.socket.close)
+        peer.send(read("poll"))
+        peer.hears(OK)
 
     def test_endsAtOnce(self) -> None:
         """

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.lean.tlssocket import MOST_SILENT, RECORD, TLSSocket, _come, _going
+from comet.framing.tlsrecords import MOST_SILENT
+from comet.lean.tlssocket import RECORD, TLSSocket, _come, _going
 from tests.lean.keyupdates import keyUpdates
 from tests.lean.securecase import certified
 from tests.transports.sockets import ScriptedSocket
@@ -184,6 +185,18 @@ class HandshakeTests(SocketCase):
         self.assertEqual(self.tls.shake(said), b"request")
         self.assertNothingKept()
 
+    def test_otherKeysEarly(self) -> None:
+        """
+        What comes behind a handshake counts, if it has no text.
+        """
+        log = Path(self.mktemp())
+        self.client = TLSClient(Path(self.certificate), log)
+        self.assertIsNone(self.tls.shake(self.client.say()))
+        self.flow()
+        said = self.client.say() + keyUpdates(log, 200)
+        self.assertRaises(ConnectionAbortedError, self.tls.shake, said)
+        self.assertNothingKept()
+
     def test_protocol(self) -> None:
         """
         The protocol that was negotiated is known.
@@ -295,7 +308,7 @@ class InputTests(SocketCase):
             for at in range(0, len(said), size):
                 heard += len(self.tls.decrypt(said[at : at + size]))
             self.assertEqual(heard, 3 * MOST_SILENT + 50000)
-            self.assertEqual(self.tls._silent, 0)
+            self.assertEqual(self.tls._records.silent, 0)
             said = b"".join(self.client.say(b"x") for _ in range(3 * MOST_SILENT))
             said += self.client.say(bytes(50000))
 
