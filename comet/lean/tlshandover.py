@@ -157,6 +157,9 @@ class ContinuedTLSFactory(SharedTLSFactory):
     Makes the protocols of connections that are handed over.
     """
 
+    # The socket does it.
+    isCounting = False
+
     def __init__(self, wrappedFactory: Any, turns: Turns, reactor: Any) -> None:
         self._continuing = _Continuing()
         super().__init__(self._continuing, wrappedFactory, turns, reactor)

@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
-from OpenSSL.SSL import WantReadError
+from OpenSSL.SSL import Error, WantReadError, ZeroReturnError
 from twisted.internet.protocol import connectionDone
 from twisted.internet.tcp import Server
+from twisted.protocols.policies import ProtocolWrapper
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from comet.framing.tlsrecords import MOST_SILENT, RecordCounter
 from comet.reactor.plainsockets import isEmpty, isPlain, sendPlain
 from comet.reactor.turns import Turns
 from comet.transports.connected import connectionFailed
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 
 # How much is taken at once of what is encrypted: two records.
 _RECORDS: Final = 2**15
+
+# After how many bytes the clock is looked at, and what had no text is counted.
+_COUNTED: Final = 4096
 
 # The protocol that this version of Twisted has for it.
 _TLSProtocol: Any = TLSMemoryBIOFactory.protocol
@@ -55,13 +60,17 @@ class SharedTLSProtocol(_TLSProtocol):  # type: ignore[misc]
     """
     The TLS of one connection.  A handshake takes a millisecond, and many clients may
     begin one in the same moment: once the time of the turn is spent, what comes in
-    waits for another turn, and its connection is not read meanwhile.
+    waits for another turn, and its connection is not read meanwhile.  A client that goes on
+    telling TLS something, such as to take other keys, is cut.
     """
 
     factory: SharedTLSFactory
 
     # Any: any transport that can be paused.
     transport: Any
+
+    # Which records had no text.
+    _records: RecordCounter
 
     # Input that waits for another turn.
     _early: bytes | None = None
@@ -75,27 +84,53 @@ class SharedTLSProtocol(_TLSProtocol):  # type: ignore[misc]
         Begin TLS.
         """
         self._isDirect = isPlain(transport, Server)
+        self._records = RecordCounter()
         super().makeConnection(transport)
 
     def dataReceived(self, data: bytes) -> None:
         """
         Decrypt input, or leave it for another turn.
         """
-        turns = self.factory.turns
         if self._early is not None:
             self._early += data
-        elif turns.isSpent:
-            self._early = data
-            self.transport.pauseProducing()
-            turns.later(self._goOn)
+        elif self.factory.turns.isSpent:
+            self._wait(data)
         else:
             self._decrypt(data)
 
+    def _wait(self, data: bytes) -> None:
+        """
+        Leave input for another turn.
+        """
+        self._early = data
+        self.transport.pauseProducing()
+        self.factory.turns.later(self._goOn)
+
     def _decrypt(self, data: bytes) -> None:
+        """
+        Decrypt input for a share of time, and leave the rest for another turn.
+        """
         turns = self.factory.turns
         begun = turns.seconds()
+        over, at = begun + turns.share, 0
         try:
-            super().dataReceived(data)
+            while not self._lostTLSConnection:
+                part = data[at : at + _COUNTED] if len(data) > _COUNTED else data
+                at += _COUNTED
+                self._records.take(part)
+                isShaken = self._handshakeDone
+                super().dataReceived(part)
+                if not isShaken:
+                    # Those of the handshake.
+                    self._records.silent = 0
+                elif self.factory.isCounting and self._records.silent > MOST_SILENT:
+                    self.abortConnection()
+                    break
+                if at >= len(data):
+                    break
+                if turns.seconds() >= over:
+                    self._wait(data[at:])
+                    break
         finally:
             turns.spend(begun)
 
@@ -114,6 +149,28 @@ class SharedTLSProtocol(_TLSProtocol):  # type: ignore[misc]
         except Exception:
             # As the reactor does with what a protocol raises.
             connectionFailed(self.transport)
+
+    def _flushReceiveBIO(self) -> None:
+        """
+        Deliver what is decrypted, and send what TLS says to it by itself.
+        """
+        while not self._lostTLSConnection:
+            try:
+                text = self._tlsConnection.recv(_RECORDS)
+            except WantReadError:
+                break
+            except ZeroReturnError:
+                # The client has ended its side.
+                self._shutdownTLS()
+                self._tlsShutdownFinished(None)
+            except Error:
+                self._tlsShutdownFinished(Failure())
+            else:
+                # Each call returns the text of one record.
+                self._records.silent -= 1
+                if not self._aborted:
+                    ProtocolWrapper.dataReceived(self, text)
+        self._flushSendBIO()
 
     def writeNow(self, data: bytes) -> None:
         """
@@ -178,6 +235,8 @@ class SharedTLSFactory(TLSMemoryBIOFactory):
     """
     Speaks TLS in front of a factory.
 
+    @cvar isCounting: Whether records without text are counted here.
+
     @ivar turns: The shares of time.
 
     @ivar serverContexts: Makes contexts of the standard library's TLS for the lean edge;
@@ -185,6 +244,7 @@ class SharedTLSFactory(TLSMemoryBIOFactory):
     """
 
     protocol = SharedTLSProtocol
+    isCounting = True
 
     def __init__(
         self, contextFactory: Any, wrappedFactory: Any, turns: Turns, clock: Any = None

@@ -19,11 +19,13 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.reactor.turns import TURN, Turns
+from comet.framing.tlsrecords import MOST_SILENT
+from comet.reactor.turns import SHARE, TURN, Turns
 from comet.transports.sharedtls import SharedTLSFactory, encrypted
 from comet.transports.sinks import PromptSink, makeSink
 from tests.edge.tls import makeCertificate
 from tests.fanout.doubles import TurnClock
+from tests.lean.keyupdates import keyUpdates
 from tests.transports.sockets import SinkTestCase
 
 
@@ -156,6 +158,7 @@ class SharedTLSTests(SynchronousTestCase):
         self.protocol: Any = self.factory.buildProtocol(None)
         self.transport = PausableTransport()
         self.protocol.makeConnection(self.transport)
+        self.certificate = certificate
         self.client = TLSClient(certificate)
 
     def spend(self) -> None:
@@ -275,6 +278,68 @@ class SharedTLSTests(SynchronousTestCase):
         self.clock.settle()
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.assertTrue(self.transport.disconnected)
+
+    def connectLogged(self) -> Path:
+        """
+        Connect a client that writes its secrets to a file, and return the file.
+        """
+        log = Path(self.mktemp())
+        self.protocol = self.factory.buildProtocol(None)
+        self.transport = PausableTransport()
+        self.protocol.makeConnection(self.transport)
+        self.client = TLSClient(self.certificate, log)
+        self.exchange()
+        return log
+
+    def test_otherKeys(self) -> None:
+        """
+        A client may take other keys now and then, but not again and again: it is cut
+        before that has taken long.
+        """
+        for count in (MOST_SILENT, 3000):
+            log = self.connectLogged()
+            said = self.client.say(b"hello") + keyUpdates(log, count, 1)
+            self.protocol.dataReceived(said)
+            self.clock.settle()
+            self.assertEqual(self.protocol.wrappedProtocol.data, b"hello")
+            self.assertEqual(self.transport.disconnected, count > MOST_SILENT)
+            self.assertLess(self.protocol._records.silent, 2 * MOST_SILENT + 1)
+
+    def test_countsNoText(self) -> None:
+        """
+        Records with text do not count, however they come.
+        """
+        for size in (7, 4096, 1 << 20):
+            self.connectLogged()
+            said = b"".join(self.client.say(b"x") for _ in range(3 * MOST_SILENT))
+            for at in range(0, len(said), size):
+                self.protocol.dataReceived(said[at : at + size])
+            self.clock.settle()
+            self.assertEqual(self.protocol.wrappedProtocol.data, b"x" * 3 * MOST_SILENT)
+            self.assertFalse(self.transport.disconnected)
+
+    def test_inShares(self) -> None:
+        """
+        What one client has sent is decrypted for a share of time; the rest waits, and
+        comes in its order.
+        """
+        self.exchange()
+        received = self.protocol.wrappedProtocol.dataReceived
+
+        def slowly(data: bytes) -> None:
+            self.clock.rightNow += SHARE / 8
+            received(data)
+
+        self.protocol.wrappedProtocol.dataReceived = slowly
+        text = bytes(range(256)) * 4
+        said = b"".join(self.client.say(text[at : at + 1]) for at in range(len(text)))
+        self.protocol.dataReceived(said)
+        heard = self.protocol.wrappedProtocol.data
+        self.assertLess(len(heard), 300)
+        self.assertFalse(self.transport.isReading)
+        self.clock.settle()
+        self.assertEqual(self.protocol.wrappedProtocol.data, text)
+        self.assertTrue(self.transport.isReading)
 
     def test_otherFactories(self) -> None:
         """
