@@ -235,6 +235,7 @@ class LeanPort:
         polls: list[tuple[int, int]] = []
         crowd: list[tuple[int, int]] = []
         edge.comebacks.clear()
+        edge.hub.turns.hasCompany = len(happened) > 1
         fanout.beginTurn()
         try:
             for fd, events in happened:
@@ -266,6 +267,7 @@ class LeanPort:
                 self._hasNewClients = False
                 handled += self._accept()
         finally:
+            edge.hub.turns.hasCompany = False
             fanout.endTurn()
         return handled
 

@@ -13,8 +13,9 @@ not how many bytes of a client are dealt with in a turn, but for how long:
     but for L{LEAST} in any case.  The clock is looked at after
     each request, frame or command behind which there is more input.
 
-  - While others wait, new input of more than L{MUCH} bytes waits behind them.  So
-    those that send the most do not come first, however many they are.
+  - While others wait, or have sent something in the same moment, new input of more than
+    L{MUCH} bytes waits behind them.  So those that send the most do not come first,
+    however many they are.
 
   - What is done at once for all clients together is counted, too.  Once it has taken
     a L{TURN}, what else comes in before the next turn waits behind the others, however
@@ -87,6 +88,8 @@ class Turns:
 
     @ivar isSpent: Whether what was done at once has taken all of this turn's time.
 
+    @ivar hasCompany: Whether several clients have sent something in this moment.
+
     @ivar isCrowded: Whether more clients come or go in this moment than there is time for:
         then what they need waits here.
     """
@@ -109,6 +112,7 @@ class Turns:
         self.seconds: Callable[[], float] = clock.seconds
         self.share = SHARE
         self.isSpent = False
+        self.hasCompany = False
         self.isCrowded = False
         self._clock = clock
         self._begin = begin
@@ -133,7 +137,9 @@ class Turns:
 
         @param size: How many bytes it has.
         """
-        return self.isSpent or self.isCrowded or (size > MUCH and bool(self._waiting))
+        if self.isSpent or self.isCrowded:
+            return True
+        return size > MUCH and (self.hasCompany or bool(self._waiting))
 
     def spend(self, since: float) -> None:
         """

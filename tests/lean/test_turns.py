@@ -177,6 +177,20 @@ class HTTPTests(TurnsCase):
         first.hears(OK, 60)
         second.hears(OK, 60)
 
+    def test_muchWaitsAmongOthers(self) -> None:
+        """
+        Of those that send something in the same moment, one that asks for one thing comes
+        before all that send much, however many these are.
+        """
+        *busy, other = self.connected(9)
+        for peer in busy:
+            peer.send(read("poll", "a") * 60)
+        other.send(read("poll", "b"))
+        other.hears(OK)
+        self.assertEqual(self.begun[0], "b")
+        for peer in busy:
+            peer.hears(OK, 60)
+
     def test_roundRobin(self) -> None:
         """
         Clients that have much to ask have their shares in turn.
