@@ -117,6 +117,9 @@ def _publishLines(client: Client, fields: Mapping[str, Any], isJSON: bool) -> No
     """
     descriptor = standardInput().fileno()
     count, cursor = 0, None
+    if os.isatty(descriptor):
+        # A user who has forgotten the message would think that the command hangs.
+        say("each line that you type is a message; Ctrl-D ends")
     try:
         with progress(_sizeOf(descriptor), "publishing") as advance:
             for lines in _pieces(readLines(descriptor)):

@@ -4,7 +4,9 @@ Tests of L{comet.command.publishcommand}.
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 from pathlib import Path
 
 from tests.command.networkcase import ROOT, NetworkTestCase
@@ -68,6 +70,23 @@ class PublishTests(NetworkTestCase):
         found = self.held(channel, 4)
         self.assertEqual([each["data"] for each in found], ["one", "", "  zwölf  ", "last"])
         self.assertEqual(done.out.strip(), found[-1]["cursor"])
+
+    def test_typed(self) -> None:
+        """
+        A user at a terminal is told that the command waits for lines, and how they end.
+        """
+        channel = self.channel("x")
+        keyboard, terminal = os.openpty()
+        self.addCleanup(os.close, keyboard)
+        file = open(terminal)
+        self.addCleanup(file.close)
+        self.patch(sys, "stdin", file)
+        # What Ctrl-D sends, at the beginning of a line.
+        os.write(keyboard, b"typed\n\x04")
+        done = self.at("publish", channel)
+        self.assertEqual(done.code, 0, done.err)
+        self.assertIn("each line that you type is a message", done.err)
+        self.assertEqual([each["data"] for each in self.held(channel, 1)], ["typed"])
 
     def test_wrongLine(self) -> None:
         """

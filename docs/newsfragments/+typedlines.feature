@@ -1,0 +1,1 @@
+``comet publish`` without a message says at a terminal that it waits for lines, and how they end.
