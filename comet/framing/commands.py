@@ -9,6 +9,7 @@ keys are ignored.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
@@ -17,7 +18,7 @@ from attrs import define, field, frozen
 
 from comet.errors import BadChannel, BadCursor, BadMessage, BadRequest, CometError, TooLarge
 from comet.framing.publications import Limits, checkBase64, decodeFields, readObject, shown
-from comet.framing.strictjson import checkMembers, checkUnique, encode
+from comet.framing.strictjson import checkMembers, checkUnique, decode, encode, isPlainText
 from comet.model.channels import parseChannel, parseName
 from comet.model.cursors import Cursor
 from comet.model.messages import Publication, Published
@@ -36,6 +37,11 @@ Fields = dict[str, Any]
 _ANSWER_DEPTH: Final = sys.maxsize
 _MAX_ID: Final = 128
 _ID_RANGE: Final = range(-(2**63), 2**64)
+
+# A command to publish as nearly all are written, in plain ASCII up to its data.
+_USUAL: Final = re.compile(
+    rb'\{"id": ?(0|[1-9][0-9]{0,17}), ?"publish": ?"([ !#-\[\]-~]+)", ?"data": ?(.+)\}', re.DOTALL
+)
 
 
 class CommandError(Exception):
@@ -242,7 +248,13 @@ def readCommand(raw: bytes | Fields, limits: Limits, publisher: str = "") -> Com
     @raise CommandError: If it is not a valid command; nothing else is raised.
     """
     id: Id = None
-    fields = raw if isinstance(raw, dict) else readFields(raw, limits)
+    if isinstance(raw, dict):
+        fields = raw
+    else:
+        usual = _readUsual(raw, limits, publisher)
+        if usual is not None:
+            return usual
+        fields = readFields(raw, limits)
     try:
         if "id" in fields:
             id = _readID(fields["id"])
@@ -256,6 +268,31 @@ def encodePong(command: Ping) -> bytes:
     Encode the answer to a ping, as L{encodeOK} does.
     """
     return encodeRawOK(command.id, b'{"pong":%b}' % command.json)
+
+
+def _readUsual(raw: bytes, limits: Limits, publisher: str) -> Publish | None:
+    """
+    Read a command to publish that is written in the usual way, without decoding what is
+    around its data, nor data that are plain text.  It takes a third to half of the time.
+
+    @return: L{None} for all other commands, and for those that are not valid: they are read
+        field by field, which tells what is wrong.
+    """
+    found = _USUAL.fullmatch(raw) if len(raw) <= limits.maxMessage else None
+    if found is None:
+        return None
+    id, channel, payload = found.groups()
+    try:
+        # What follows the data, as another field, is no part of a value.
+        if not isPlainText(payload):
+            value = decode(payload, limits.maxDepth)
+            payload = encode(value, limits.maxDepth, isDecoded=True)
+        if len(payload) > limits.maxMessage:
+            return None
+        channels = (parseChannel(channel.decode("ascii")),)
+    except CometError:
+        return None
+    return Publish(int(id), Publication(channels, payload, None, None, publisher))
 
 
 def encodeOK(id: Id, fields: Mapping[str, Any]) -> bytes:

@@ -29,6 +29,8 @@ _INTEGER_CHARACTERS: Final = 20
 # The bytes that stand for themselves in a string, in every wire format.
 _PLAIN: Final = bytes(set(range(0x20, 0x7F)) - set(b'"\\<'))
 
+_QUOTE: Final = ord('"')
+
 # RFC 8259 2: what may surround a value.
 _WHITE_SPACE: Final = " \t\n\r"
 
@@ -213,6 +215,14 @@ def encodeRawText(raw: bytes) -> bytes:
     if not raw.translate(None, _PLAIN):
         return b'"%b"' % raw
     return encodeText(raw.decode("utf-8"))
+
+
+def isPlainText(raw: bytes) -> bool:
+    """
+    Tell whether a JSON text is a string of nothing but characters that stand for themselves
+    in every wire format: L{decode} takes it, and L{encode} writes it just so.
+    """
+    return len(raw) > 1 and raw[0] == raw[-1] == _QUOTE and not raw[1:-1].translate(None, _PLAIN)
 
 
 def _escape(written: bytes) -> bytes:

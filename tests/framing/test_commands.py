@@ -5,6 +5,7 @@ Tests of L{comet.framing.commands}.
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 from hypothesis import given, settings
@@ -21,6 +22,7 @@ from comet.errors import (
     TooLarge,
     Unavailable,
 )
+from comet.framing import commands, strictjson
 from comet.framing.commands import (
     Call,
     Command,
@@ -271,6 +273,73 @@ class ReadTests(SynchronousTestCase):
             self.assertEqual(json.loads(answer)["error"]["code"], refused.error.code)
         else:
             self.assertEqual(command.id, json.loads(raw).get("id"))
+
+
+# What may stand, or not, where a command to publish has its id, its channel and its data.
+ODD_IDS = ["01", "1.5", "-0", "1e2", '"a"', "null", "9" * 30]
+ODD_CHANNELS = ["news", "chat/a b", "chat/*", "$a", "a,b", "\\u0061", "é", "a" * 300, ""]
+ODD_DATA = [
+    *('"<"', '"a', "a", '"', "", '"a"b"', '"\\u0061"', '"\\ud800"', '"\x01"', "[[[1]]]"),
+    *('1,"event":"e"', '1,"id":2', '{"a":1,"a":2}', '{"a":1},"b":{"c":2}', '"x" ', "\ufeff1"),
+    *("1e400", '"123456789"', '"1234567890"', '"12345678901"', '"éééééé"', "<<<", '"<<<<<<<<<"'),
+]
+
+
+class UsualTests(SynchronousTestCase):
+    """
+    Commands to publish that are written in the usual way.
+    """
+
+    @settings(deadline=None)
+    @given(
+        st.integers(-3, 10**18) | st.sampled_from(ODD_IDS),
+        st.sampled_from(ODD_CHANNELS),
+        values.map(json.dumps)
+        | values.map(partial(json.dumps, ensure_ascii=False))
+        | st.sampled_from(ODD_DATA),
+        st.sampled_from(["", " ", "  "]),
+    )
+    def test_readAlike(self, id: object, channel: str, data: str, space: str) -> None:
+        """
+        They are read, or refused, as the same command whose members have another order.
+        """
+        members = [f'"id":{space}{id}', f'"publish":{space}"{channel}"', f'"data":{space}{data}']
+        usual, other = (
+            f"{{{f',{space}'.join(each)}}}".encode()
+            for each in (members, [members[1], members[0], members[2]])
+        )
+        for limits in (LIMITS, Limits(maxMessage=48), Limits(maxMessage=200, maxDepth=2), SMALL):
+            self.assertEqual(_outcome(usual, limits), _outcome(other, limits))
+
+    def test_withoutFields(self) -> None:
+        """
+        Its data are all that is decoded, and a plain text is not.
+        """
+        decoded: list[bytes] = []
+
+        def decode(raw: bytes, maxDepth: int) -> Any:
+            decoded.append(raw)
+            return strictjson.decode(raw, maxDepth)
+
+        self.patch(commands, "decode", decode)
+        self.patch(commands, "readFields", self.fail)
+        for data in (b'"hello"', b'{"a":1}', b'"\\n"'):
+            command = readCommand(b'{"id":7,"publish":"news","data":%b}' % data, LIMITS, "ann")
+            publication = Publication(("news",), data, publisher="ann")
+            self.assertEqual(command, Publish(7, publication))
+        self.assertEqual(decoded, [b'{"a":1}', b'"\\n"'])
+
+
+def _outcome(raw: bytes, limits: Limits) -> object:
+    """
+    Return the command, or what its client is told.
+    """
+    try:
+        return readCommand(raw, limits, "ann")
+    except CommandError as refused:
+        # Where JSON is broken depends on the order.
+        isBroken = refused.id is None and " not JSON" in refused.error.detail
+        return type(refused.error), refused.id, isBroken or refused.error.detail
 
 
 class SubscribeTests(SynchronousTestCase):
