@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, NamedTuple
-from urllib.parse import unquote_to_bytes
 
-from comet.errors import BadCredential, CometError
+from comet.errors import BadCredential, BadRequest, CometError
 from comet.http.origins import CORS
-from comet.http.request import RequestHead
+from comet.http.request import MAX_AMPERSANDS, RequestHead
+from comet.model.percent import MAX_MALFORMED, unquoted
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
@@ -216,7 +216,8 @@ def headCredential(head: RequestHead) -> Credential | None:
 
     @raise BadCredential: If it is not well-formed.
 
-    @raise BadRequest: If the header C{Authorization} came twice.
+    @raise BadRequest: If the header C{Authorization} came twice, or the query has so many
+        parameters that it would take long to look for one.
     """
     authorization = head.header("Authorization")
     if authorization is not None:
@@ -242,10 +243,17 @@ def _parameter(query: bytes) -> str | None:
     # The fast path of nearly all requests.  A letter may be percent-encoded.
     if b"token" not in query and b"%" not in query:
         return None
+    ampersands = query.count(b"&")
+    if ampersands > MAX_AMPERSANDS:
+        raise BadRequest(f"the query has {ampersands} ampersands; {MAX_AMPERSANDS} are allowed")
     for piece in query.split(b"&"):
         key, _, value = piece.partition(b"=")
-        if unquote_to_bytes(key) == PARAMETER.encode("ascii"):
-            return unquote_to_bytes(value.replace(b"+", b" ")).decode("utf-8", "replace")
+        # A name that is longer has another letter.
+        if len(key) <= 3 * len(PARAMETER) and unquoted(key) == PARAMETER.encode("ascii"):
+            try:
+                return unquoted(value.replace(b"+", b" "), MAX_MALFORMED).decode("utf-8", "replace")
+            except ValueError:
+                raise BadCredential("the token in the query is not percent-encoded") from None
     return None
 
 

@@ -8,11 +8,11 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Final
-from urllib.parse import unquote_to_bytes
 
 from attrs import frozen
 
 from comet.errors import BadRequest
+from comet.model.percent import MAX_MALFORMED, unquoted
 
 MAX_PARAMETERS: Final = 256
 
@@ -102,7 +102,8 @@ class RequestHead:
         """
         The first value of each parameter in the query, by its key.  Keys and
         values are percent-decoded once, with a plus as a space.  A percent
-        sign without two hexadecimal digits stands for itself.
+        sign without two hexadecimal digits stands for itself, up to L{MAX_MALFORMED} in
+        one of them.
 
         @raise BadRequest: If there are more than L{MAX_PARAMETERS}, or more than
             L{MAX_AMPERSANDS} between them, or one is not UTF-8.
@@ -211,6 +212,10 @@ def _decodeValue(value: bytes) -> str:
 
 def _decodeParameter(raw: bytes, what: str) -> str:
     try:
-        return unquote_to_bytes(raw.replace(b"+", b" ")).decode("utf-8")
+        return unquoted(raw.replace(b"+", b" "), MAX_MALFORMED).decode("utf-8")
     except UnicodeDecodeError:
         raise BadRequest(f"{what} is not percent-encoded UTF-8") from None
+    except ValueError:
+        raise BadRequest(
+            f"{what} has more than {MAX_MALFORMED} percent signs without two hexadecimal digits"
+        ) from None

@@ -130,6 +130,8 @@ class Routes:
         if parts is None:
             return None
         method, path, query = parts
+        if len(path) > self._site.maxLine // 2:
+            return None
         isChannels = path.startswith(CHANNELS.path)
         route = CHANNELS if isChannels else _BY_PATH.get(path)
         if route is None or method not in route.methods or not self.servesRoute(route):

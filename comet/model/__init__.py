@@ -1,6 +1,7 @@
 """
 The log and its readers as values and rules.
 
+  - L{percent}: percent-encoding, undone
   - L{channels}: the names of channels, patterns and events
   - L{patterns}: which channels a pattern reaches
   - L{events}: what is told of channels after the fact

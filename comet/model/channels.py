@@ -13,9 +13,9 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
-from urllib.parse import unquote_to_bytes
 
 from comet.errors import BadChannel, BadMessage, BadRequest
+from comet.model.percent import isMalformed, unquoted
 
 MAX_NAME_BYTES: Final = 255
 
@@ -48,8 +48,6 @@ NAME_CACHE_SIZE: Final = 4096
 _UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _NOT_IN_SEGMENT: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff,*?#]")
 
-# RFC 3986 2.1: two hexadecimal digits follow a percent sign.
-_MALFORMED_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _ESCAPED_SEPARATOR: Final = re.compile(rb"%2[CFcf]")
 
 
@@ -195,13 +193,13 @@ def _unquote(raw: bytes) -> str:
     # Before any of its escapes is undone, each of which takes time.
     if len(raw) > _MAX_ESCAPED_BYTES:
         raise _tooLong(raw[:MAX_NAME_BYTES].decode("latin-1"))
-    if _MALFORMED_ESCAPE.search(raw) is not None:
+    if isMalformed(raw):
         fault = "two hexadecimal digits must follow a '%'"
     elif _ESCAPED_SEPARATOR.search(raw) is not None:
         fault = "'/' and ',' are separators, so '%2F' and '%2C' are not allowed"
     else:
         try:
-            return unquote_to_bytes(raw).decode("utf-8")
+            return unquoted(raw).decode("utf-8")
         except UnicodeDecodeError:
             fault = "it is not UTF-8"
     raise BadChannel(f"{raw[:64]!r} is not the name of a channel in a path: {fault}")

@@ -9,18 +9,18 @@ import re
 from functools import cached_property
 from io import BytesIO
 from typing import Any, Final
-from urllib.parse import unquote_to_bytes
 
 from twisted.python.failure import Failure
-from twisted.web.http import HTTPChannel
+from twisted.web.http import HTTPChannel, parse_qs
 from twisted.web.server import Request
 
 from comet.access.lookups import Lookup
-from comet.errors import BadRequest, CometError
+from comet.errors import BadRequest, CometError, URLTooLong
 from comet.http.responses import Headers, problem
 from comet.limits.capacity import BodyCount, Uploads
 from comet.logging.clientlog import ClientLogger
 from comet.model.clients import ANONYMOUS, Client
+from comet.model.percent import isMalformed, unquoted
 from comet.transports.channel import ChannelResource
 from comet.transports.clientaddress import addressOf
 from comet.transports.clientrequest import bodyTooLarge
@@ -39,6 +39,9 @@ DISCARD_FACTOR: Final = 16
 
 # RFC 9112 3.2.2: the absolute form, which clients send to a proxy.
 _ABSOLUTE: Final = re.compile(rb"https?://([^/?]*)(.*)", re.IGNORECASE | re.DOTALL)
+
+# How many bytes of a path are looked up whatever they are.
+MUCH: Final = 4096
 
 _log = ClientLogger()
 
@@ -72,6 +75,7 @@ class BoundedRequest(Request):
     bodyReader: BodyReader | None = None
     # What was found out of the client when the head had come.
     identified: Client | Lookup | CometError | None = None
+    _target = b""
     _isRefused = False
     _isKept = True
     _received = 0
@@ -80,16 +84,17 @@ class BoundedRequest(Request):
 
     def _parseForm(self) -> dict[bytes, list[bytes]]:
         """
-        Parse the fields of a form, as Twisted does for every request: with those
-        of the query.
+        Parse the parameters of the query and the fields of a form, as Twisted does for
+        every request.
         """
-        args: dict[bytes, list[bytes]] = self._queryArgs
-        args.update(parseForm(self))
+        args: dict[bytes, list[bytes]] = parse_qs(self.uri.partition(b"?")[2], True)
+        if self._received and self.method == b"POST" and self._parsePOSTFormSubmission:
+            args.update(parseForm(self))
         return args
 
-    # The parameters of the query and, for the application's resources, the
-    # fields of a form.  Twisted sets the attribute; where it is not set, the form
-    # is parsed when the attribute is read for the first time.
+    # The parameters of the query and, for the application's resources, the fields of a form.
+    # They are parsed when the attribute is read for the first time: comet's resources do not
+    # read it, and a client can make that take a tenth of a second.
     args = cached_property(_parseForm)
 
     def gotLength(self, length: int | None) -> None:
@@ -108,6 +113,8 @@ class BoundedRequest(Request):
         if isinstance(channel, CometChannel):
             self.identified, channel.identified = channel.identified, None
         refusal = getattr(self.channel, "refusal", None)
+        if refusal is None:
+            refusal = self._checkPath()
         if refusal is not None:
             self._refuse(refusal)
             return
@@ -124,6 +131,19 @@ class BoundedRequest(Request):
             # sends the body.
             if length > most * DISCARD_FACTOR or self.requestHeaders.hasHeader(b"Expect"):
                 self._refuse(bodyTooLarge(most))
+
+    def _checkPath(self) -> CometError | None:
+        """
+        Return why a request is refused whose path would take long to look up, or None if it
+        is not.  Half of the longest line is room for all names.
+        """
+        path = self._originForm(self._line[1]).partition(b"?")[0]
+        most: int = getattr(self.channel.site, "maxLine", HeadChannel.maxLine) // 2
+        if len(path) > most:
+            return URLTooLong(f"the path has more than {most} bytes, the most that is allowed")
+        if len(path) > MUCH and isMalformed(path):
+            return BadRequest("the path has a percent sign without two hexadecimal digits")
+        return None
 
     def _expectBody(self, length: int | None) -> int:
         """
@@ -204,7 +224,9 @@ class BoundedRequest(Request):
         self.path = self.uri.partition(b"?")[0]
         self.args = {}
         self.prepath, self.sitepath = [], []
-        self.postpath = list(map(unquote_to_bytes, self.path[1:].split(b"/")))
+        # Of a path that is refused, only what finds the resource is needed.
+        path = self.path if self._checkPath() is None else self.path[:MUCH]
+        self.postpath = [unquoted(each) for each in path[1:].split(b"/")]
 
     @property
     def _line(self) -> tuple[bytes, bytes]:
@@ -340,7 +362,9 @@ class BoundedRequest(Request):
         # Hide the body from Twisted: it would parse a form, and close the
         # connection if it cannot.  comet's resources read the body themselves.
         self._body, self.content = self.content, BytesIO()
-        super().requestReceived(command, self._originForm(path), version)
+        # Twisted would parse the query.
+        self._target = target = self._originForm(path)
+        super().requestReceived(command, target.partition(b"?")[0], version)
 
     def process(self) -> None:
         """
@@ -348,8 +372,8 @@ class BoundedRequest(Request):
         """
         self.content = self._body
         self.content.seek(0)
-        if self._received and self.method == b"POST" and self._parsePOSTFormSubmission:
-            self._queryArgs = self.__dict__.pop("args")
+        self.uri = self._target
+        del self.__dict__["args"]
         if self.isTooLarge:
             # Only for this request, since every one is rendered.
             self.__dict__["render"] = self._renderTooLarge

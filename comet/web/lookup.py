@@ -5,11 +5,11 @@ Which resource will answer a request, as far as its head alone tells.
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
 from twisted.web.resource import IResource
 
 from comet.interfaces.overrides import speaksFor
+from comet.model.percent import unquoted
 
 
 def findAtHead(root: IResource, path: bytes) -> tuple[Any, int]:
@@ -28,7 +28,7 @@ def findAtHead(root: IResource, path: bytes) -> tuple[Any, int]:
     for segment in path[1:].split(b"/"):
         if getattr(resource, "isLeaf", False):
             break
-        child = getattr(resource, "children", {}).get(unquote_to_bytes(segment))
+        child = getattr(resource, "children", {}).get(unquoted(segment))
         if child is None:
             return _missing(resource), depth
         resource = child

@@ -15,7 +15,6 @@ from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
-from urllib.parse import unquote_to_bytes
 
 from attrs import evolve, frozen
 from twisted.web.resource import Resource
@@ -28,6 +27,7 @@ from comet.http.request import RequestHead
 from comet.http.responses import JSON, Headers, Response, endLine
 from comet.hub.hub import Hub
 from comet.model.clients import ANONYMOUS
+from comet.model.percent import unquoted
 from comet.transports.exchange import Exchange, notFound
 from comet.transports.resource import HubResource
 from comet.web.npm import makePackage
@@ -276,7 +276,7 @@ class FilesResource(HubResource):
         """
         Send the file, or 304 if the client has it.
         """
-        file = self.find([unquote_to_bytes(each) for each in exchange.head.segments])
+        file = self.find([unquoted(each) for each in exchange.head.segments])
         if file is None:
             raise notFound(exchange)
         if _ANYBODYS[0] in file.headers:

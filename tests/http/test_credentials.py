@@ -85,6 +85,15 @@ class CredentialTests(SynchronousTestCase):
             self.assertEqual(self.found(query=query), found)
         self.assertIsNone(self.found(query="tokens=a&xtoken=b&%ff"))
 
+    def test_boundsSearch(self) -> None:
+        """
+        A query whose parameters would take long to look through is refused, and so is a
+        token of percent signs.
+        """
+        self.assertIsNotNone(self.found(query="&" * 1024 + "%74oken=a"))
+        self.assertRaises(BadRequest, self.found, query="&" * 1025 + "token=a")
+        self.assertRaises(Unauthorized, self.found, query="token=" + "%" * 65)
+
     @settings(deadline=None)
     @given(st.text(), st.text())
     def test_anyQuery(self, query: str, authorization: str) -> None:

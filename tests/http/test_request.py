@@ -155,3 +155,12 @@ class ParameterTests(SynchronousTestCase):
         self.assertEqual(makeHead(b"a=1" + b"&" * 1024).parameters, {"a": "1"})
         error = self.assertRaises(BadRequest, lambda: makeHead(b"a&" * 1025).parameters)
         self.assertIn("1025 ampersands; 1024 are allowed", error.detail)
+
+    def test_boundsMalformedEscapes(self) -> None:
+        """
+        A parameter has few percent signs that encode nothing.
+        """
+        self.assertEqual(makeHead(b"a=" + b"%" * 64).parameters, {"a": "%" * 64})
+        for query in (b"a=" + b"%" * 65, b"%" * 65):
+            error = self.assertRaises(BadRequest, lambda q=query: makeHead(q).parameters)
+            self.assertIn("more than 64 percent signs", error.detail)

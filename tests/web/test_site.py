@@ -408,6 +408,32 @@ class Fields(Resource):
         return json.dumps([fields, request.content.read().decode()]).encode("ascii")
 
 
+class LongPathTests(EndingCase):
+    """
+    Paths that would take long to look up.
+    """
+
+    def test_refusesLongPaths(self) -> None:
+        """
+        A path has half of the bytes of a request line at most, and one that is long has no
+        percent sign that encodes nothing.  A request with a body is refused at its head.
+        """
+        half = self.site.maxLine // 2
+        for path, status, code in (
+            ("/" + "a" * half, 414, "tooLarge"),
+            ("/channels/" + "%" * 5000, 400, "badRequest"),
+            ("/channels/" + "%" * 50, 400, "badChannel"),
+            ("/nowhere/" + "%41" * 5000, 404, "notFound"),
+        ):
+            for method in ("GET", "POST"):
+                head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n"
+                body = "Content-Length: 1000000\r\n" if method == "POST" else ""
+                if code in ("badChannel", "notFound") and body:
+                    continue
+                response = self.ask(f"{head}{body}\r\n".encode("ascii"))
+                self.assertProblem(response, status, code)
+
+
 class FormTests(EndingCase):
     """
     Forms that are posted to an application's resources.

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 from typing import Any, Final
-from urllib.parse import unquote_to_bytes
 
 from attrs import evolve
 
@@ -15,6 +14,7 @@ from comet.errors import NotFound
 from comet.framing.orders import MAX_ORDER, Order, readOrderBody
 from comet.http.reads import readLimit
 from comet.http.responses import COMMON, JSON, Response, endLine
+from comet.model.percent import unquoted
 from comet.transports.clientrequest import bodyTooLarge
 from comet.transports.exchange import Exchange, notFound
 from comet.web.admin.guard import AdminResource
@@ -118,7 +118,7 @@ class RevocationsResource(AdminResource):
         if len(segments) != 1:
             raise notFound(exchange)
         # An entry that another program has made may have any id.
-        id = unquote_to_bytes(segments[0]).decode("latin-1")
+        id = unquoted(segments[0]).decode("latin-1")
         self.log(exchange, id)
 
         def restored(wasInForce: bool) -> Response:
