@@ -125,7 +125,7 @@ class SQLiteBus:
         self._store.resting = self._writer.rest
         self._logReader = LogReader(path, retention, connect)
         self._reader = self.threadType(reactor, "comet-sqlite-reader")
-        self._steps = StepQueue(self._reader, self._logReader.step)
+        self._steps = StepQueue(self._reader, self._logReader.step, self._writer.awaitRest)
         self._pastEpochs: set[str] = set()
         # Reading and writing are refused unless the file is open.
         self._isOpen = False

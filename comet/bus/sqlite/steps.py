@@ -22,21 +22,36 @@ _Waiting = tuple[Iterator[Any], "Deferred[Any]"]
 _Done = tuple["Deferred[Any]", Any]
 
 
+def _nothing() -> None:
+    """
+    Do nothing.
+    """
+
+
 class StepQueue:
     """
     Chooses the next step: the first step of a question about channels comes before the
     steps of others, of which one is done now and then.  So a question with one step, as
     most are, does not wait for those that have very many, however many of these there are.
 
-    A step is chosen in the thread, in the moment in which it begins.
+    A step is chosen in the thread, in the moment in which it begins.  A later step lets the
+    thread that writes go first, as both need the interpreter.
     """
 
-    def __init__(self, worker: WorkerThread, step: Callable[[Iterator[Any]], Any]) -> None:
+    def __init__(
+        self,
+        worker: WorkerThread,
+        step: Callable[[Iterator[Any]], Any],
+        letOthers: Callable[[], None] = _nothing,
+    ) -> None:
         """
         @param worker: The thread.
 
         @param step: Does one step; called in the thread.
+
+        @param letOthers: Called in the thread before a later step.
         """
+        self._letOthers = letOthers
         self._worker = worker
         self._step = step
         self._first: deque[_Waiting] = deque()
@@ -66,6 +81,7 @@ class StepQueue:
         else:
             self._count = 0
             steps, done = self._later.popleft()
+            self._letOthers()
         try:
             return done, self._step(steps)
         except Exception:

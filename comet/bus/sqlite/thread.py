@@ -89,7 +89,8 @@ class _Job:
 
 class WorkerThread:
     """
-    One thread.  Every method is called from the reactor's thread, except for L{rest}.
+    One thread.  Every method is called from the reactor's thread, except for L{rest} and
+    L{awaitRest}.
 
     @cvar given: For how many seconds of a turn the reactor waits for the thread.
     """
@@ -154,6 +155,15 @@ class WorkerThread:
         if self._job is not None:
             self._job.open()
 
+    def awaitRest(self) -> None:
+        """
+        Wait until the thread rests, or is done with what it does, but for a moment only.
+        Called in any other thread.
+        """
+        waiting = next((each for each in tuple(self._jobs) if not each.isOpen), None)
+        if waiting is not None and waiting.gate.acquire(timeout=self.given):
+            waiting.gate.release()
+
     def _arrive(self) -> None:
         """
         Deliver the results that are there.
@@ -176,11 +186,9 @@ class WorkerThread:
         moment only; and deliver its results.
         """
         self._isGivingWay = False
-        waiting = next((each for each in list(self._jobs) if not each.isOpen), None)
-        if waiting is not None and waiting.gate.acquire(timeout=self.given):
-            waiting.gate.release()
+        self.awaitRest()
         self._arrive()
-        if any(not each.isOpen for each in list(self._jobs)):
+        if any(not each.isOpen for each in tuple(self._jobs)):
             self._giveWaySoon()
 
     def stop(self) -> None:

@@ -58,6 +58,7 @@ class SteppingThread(WorkerThread):
 
     def __init__(self, reactor: IReactorFromThreads, name: str) -> None:
         self._waiting: deque[tuple[Callable[..., Any], tuple[Any, ...], Deferred[Any]]] = deque()
+        self._jobs = deque()
         self._done: deque[tuple[Any, Deferred[Any]]] = deque()
 
     def start(self) -> None:

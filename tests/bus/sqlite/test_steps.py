@@ -101,3 +101,13 @@ class StepQueueTests(SynchronousTestCase):
         self.thread.go(2)
         self.failureResultOf(bad, ZeroDivisionError)
         self.assertEqual(self.successResultOf(good), "good")
+
+    def test_laterStepLetsOthersGo(self) -> None:
+        """
+        Before a later step the thread that writes may need the interpreter.
+        """
+        self.steps = StepQueue(self.thread, next, lambda: self.begun.append("others"))
+        for name, isFirst in (("long", False), ("short", True), ("long", False)):
+            self.ask(name, isFirst)
+        self.thread.go(3)
+        self.assertEqual(self.begun, ["short", "others", "long", "others", "long"])

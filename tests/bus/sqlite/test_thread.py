@@ -124,3 +124,23 @@ class WorkerThreadTests(SynchronousTestCase):
         while self.reactor.asked:
             self.reactor.turn()
         self.assertTrue(self.successResultOf(done))
+
+    def test_awaitRest(self) -> None:
+        """
+        Another thread waits until this one rests, or is done; or for a moment.
+        """
+        event, resting = self.event(), self.event()
+
+        def do() -> None:
+            event.wait(LONG)
+            self.thread.rest()
+            resting.wait(LONG)
+
+        self.thread.awaitRest()
+        self.thread.do(do)
+        self.thread.given = 0.001
+        self.thread.awaitRest()
+        self.thread.given = LONG
+        event.set()
+        self.thread.awaitRest()
+        self.assertTrue(all(each.isOpen for each in self.thread._jobs))
