@@ -21,6 +21,7 @@ L{MOST_UNSAID} are unsaid.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from itertools import islice
 from typing import Any, Final
@@ -120,7 +121,7 @@ class Attendance:
         self._shown: tuple[Client | None, bytes | None] = (None, None)
         # How many requests the bus was sent, and what fires after which of them.
         self._sent = 0
-        self._waiting: list[tuple[int, Deferred[None]]] = []
+        self._waiting: deque[tuple[int, Deferred[None]]] = deque()
 
     # -- What is counted
 
@@ -251,6 +252,18 @@ class Attendance:
 
     # -- Telling the bus
 
+    def joined(self, client: Client, names: Sequence[str]) -> Deferred[None]:
+        """
+        Wait until a reader of a client that has taken some names makes it a member.  Its
+        next command may come by another node, to which this one's members are those that
+        the bus knows.
+
+        @return: Fires once the bus knows the member, and also if it cannot be told now.
+        """
+        if not (self.nameOf(client) and self.channelsOf(names)):
+            return succeed(None)
+        return self.said().addErrback(lambda _: None)
+
     def said(self) -> Deferred[None]:
         """
         @return: Fires once the bus knows all that this node has to say now.  Fails with a
@@ -337,13 +350,10 @@ class Attendance:
         """
         Answer those that wait for what is said by now.
         """
-        waiting, self._waiting = self._waiting, []
-        isAll = not self._unsaid
-        for number, asked in waiting:
-            if isAll or number <= self._sent:
-                asked.callback(None)
-            else:
-                self._waiting.append((number, asked))
+        waiting = self._waiting
+        # Thousands may wait while a crowd comes, and are in the order of their requests.
+        while waiting and (not self._unsaid or waiting[0][0] <= self._sent):
+            waiting.popleft()[1].callback(None)
 
     def _notSaid(self, failure: Failure, said: Sequence[Holding]) -> None:
         if not failure.check(CometError):
@@ -357,7 +367,7 @@ class Attendance:
             self._unsaid[key] = None
         self._isSaying = False
         self._saySoon(AGAIN)
-        waiting, self._waiting = self._waiting, []
+        waiting, self._waiting = self._waiting, deque()
         for _, asked in waiting:
             asked.errback(failure)
 

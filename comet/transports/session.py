@@ -438,6 +438,10 @@ class Session(CommandFlow):
             self._hub.spareReader(reader, command.reader)
         since = command.since.completed(starts)
         added = reader.addNames({name: since.of(name) for name in new})
+        attendance = self._hub.attendance
+        if attendance is not None:
+            client, members = self._client, attendance
+            added.addCallback(lambda gap: members.joined(client, new).addCallback(lambda _: gap))
         return added.addCallback(self._subscribed, command.id)
 
     def _subscribed(self, gap: tuple[str, ...], id: Id) -> None:

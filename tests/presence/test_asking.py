@@ -11,6 +11,7 @@ from comet.access.accesssettings import AccessSettings
 from comet.access.claims import ClaimRules
 from comet.access.rights import Access
 from comet.access.tokens import TokenVerifier
+from comet.errors import Unavailable
 from comet.http.credentials import Credential
 from comet.model.clients import Client, Known
 from comet.model.grants import Rights
@@ -161,6 +162,31 @@ class AskingTests(SessionTestCase):
         )
         for command, code in commands:
             self.assertEqual(self.error(command), code, json.dumps(command))
+
+    def test_joinsBeforeAnswer(self) -> None:
+        """
+        A client is told that it has subscribed once the bus knows that it is a member: the
+        next command may come by another node.  What cannot be told delays no answer.
+        """
+        waiting = self.hold("setPresence")
+        self.say({"token": "ada"})
+        # Readers of patterns are no members.
+        (answer,) = self.say({"id": 1, "subscribe": ["chat/*"]})
+        self.assertIn("ok", answer)
+        self.assertEqual(waiting, [])
+        self.say({"unsubscribe": ["chat/*"]})
+        self.assertEqual(self.say({"id": 2, "subscribe": ["chat/a"]}, {"id": 3, "ping": 1}), [])
+        self.hub.publish("chat/a", "after")
+        self.turn()
+        heard = self.read()
+        self.assertEqual(heard, [])
+        heard = self.goOn(waiting)
+        self.assertEqual([each.get("id") for each in heard], [2, None, 3])
+        self.assertEqual(heard[1]["data"], "after")
+        self.say({"id": 4, "subscribe": ["chat/b"]})
+        waiting.pop().errback(Unavailable("no"))
+        self.turn()
+        self.assertEqual([each.get("id") for each in self.read()], [4])
 
     def test_leavesWithoutPresence(self) -> None:
         """
