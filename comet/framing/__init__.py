@@ -29,6 +29,7 @@ names in equal shapes are written the same bytes.
   - L{contenttypes}: the type of a publisher's body
   - L{codings}: bodies that a publisher has compressed
   - L{publications}: what a publisher's body, line or value says
+  - L{batchreader}: a body with one message a line
   - L{stored}: what a store gives back, checked
   - L{members}: members of channels, as they are told of and stored
   - L{commands}: what a client says on a two-way transport

@@ -11,7 +11,8 @@ from sys import getsizeof
 from typing import Final
 
 from comet.errors import CometError
-from comet.framing.publications import BatchReader, PublicationReader, checkChannels, readBatch
+from comet.framing.batchreader import BatchReader, readBatch
+from comet.framing.publications import PublicationReader, checkChannels
 from comet.http.request import RequestHead
 from comet.http.responses import Headers, problem
 from comet.hub.hub import Hub

@@ -20,9 +20,9 @@ from comet.client.cursorfile import CursorFile
 from comet.client.received import Closing, History, Presence, readEnvelope, readPresence
 from comet.client.standing import Since, Standing
 from comet.errors import Unavailable
+from comet.framing.batchreader import readBatch
 from comet.framing.envelope import encodeEnvelope
 from comet.framing.members import encodePage
-from comet.framing.publications import readBatch
 from comet.hub.hubsettings import Settings
 from comet.interfaces.access import IAccess
 from comet.model.channels import parseChannel

@@ -12,7 +12,8 @@ from typing import Final, Protocol
 from twisted.internet.defer import Deferred
 
 from comet.errors import BadChannel, CometError
-from comet.framing.publications import BatchReader, readBody
+from comet.framing.batchreader import BatchReader
+from comet.framing.publications import readBody
 from comet.http.negotiation import chooseTransport
 from comet.http.polls import entityTag
 from comet.http.reads import ReadRequest

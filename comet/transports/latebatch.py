@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 from twisted.internet.defer import Deferred
 
-from comet.framing.publications import BatchReader
+from comet.framing.batchreader import BatchReader
 from comet.limits.capacity import BodyCount
 from comet.model.messages import Publication
 from comet.reactor.turns import Turns

@@ -23,7 +23,8 @@ from comet.errors import (
     TooLarge,
     Unsupported,
 )
-from comet.framing.publications import BatchReader, Limits, readBatch, readObject
+from comet.framing.batchreader import BatchReader, readBatch
+from comet.framing.publications import Limits, readObject
 from comet.model.messages import Publication
 from tests.framing.test_publications import nested, values
 

@@ -25,12 +25,13 @@ from comet.bus.redis import (
 )
 from comet.bus.redis.replies import BadReply, NoLog, Overdue
 from comet.errors import CometError
+from comet.framing.batchreader import readBatch
 from comet.framing.codings import undoCoding
 from comet.framing.commands import CommandError, encodeError, readCommand
 from comet.framing.contenttypes import parseContentType
 from comet.framing.jsonp import checkCallback
 from comet.framing.proxyheader import BadProxyHeader, parseProxyHeader
-from comet.framing.publications import Limits, readBatch, readBody
+from comet.framing.publications import Limits, readBody
 from comet.framing.stored import NotOurs
 from comet.framing.strictjson import decode, encode
 from comet.framing.tcp import LineDecoder

@@ -10,7 +10,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.errors import BadMessage, Unavailable
-from comet.framing.publications import BatchReader, Limits
+from comet.framing.batchreader import BatchReader
+from comet.framing.publications import Limits
 from comet.limits.capacity import Refusals, Uploads
 from comet.model.clients import KEY_HOLDER
 from comet.reactor.turns import SHARE, Turns
