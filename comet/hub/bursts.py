@@ -15,11 +15,7 @@ A burst ends early
   - before anything is read from the log, or deleted from it, so that a client that
     publishes and then reads finds what it has published.
 
-A bus that does not answer at once is asked for little at a time: it stores in the order
-in which it is asked, so all that it has wait for each other.  The rest waits here, in
-the order of L{comet.reactor.fairqueue}: no publisher waits for all that another one has sent.
-What one of them has sent is stored in its order.  A large request waits until questions of
-readers that are under way are answered, but not for those that others ask meanwhile.
+What a busy bus has no room for waits in L{comet.hub.waitingrequests}.
 """
 
 from __future__ import annotations
@@ -35,35 +31,18 @@ from twisted.python.failure import Failure
 
 from comet.errors import CometError, Internal, Unavailable, Unknown
 from comet.fanout.core import Fanout
-from comet.hub.requests import CalledRequest, Done, Failed, PublishRequest, costOf, sizeOf
+from comet.hub.requests import CalledRequest, Done, Failed, PublishRequest, costOf
+from comet.hub.waitingrequests import MOST_ASKED, WaitingRequests
 from comet.interfaces.busabilities import IBurstBus, IInstantBus
 from comet.interfaces.messagebus import IMessageBus
 from comet.interfaces.overrides import speaksFor
 from comet.logging.clientlog import ClientLogger
 from comet.model.messages import Publication
 from comet.reactor.deadlines import withDeadline
-from comet.reactor.fairqueue import FairQueue
 
 # How many messages, and how many bytes of data, make a burst that is stored at once.
-MOST_TOGETHER: Final = 256
+MOST_TOGETHER: Final = MOST_ASKED
 MOST_BYTES: Final = 1024 * 1024
-
-# How much a bus is asked to store at most that it has not stored yet, as L{costOf} counts;
-# a request that costs more is stored alone.  A publisher waits for as much, and for one
-# such request.  It is asked for half of this at a time, so that it has the next half when
-# it is done with one.
-MOST_ASKED: Final = MOST_TOGETHER
-
-# The same while a reader waits for the bus.  A question takes a few steps, each of which
-# may wait for what the bus was asked to store before.
-MOST_WHILE_READING: Final = MOST_ASKED // 4
-
-# How often a request that costs more than that lets readers go first: a poll asks where it
-# begins, and then what there is.  Questions that come without an end do not keep it longer.
-MOST_HELD: Final = 2
-
-# What wait at most that the bus was not asked yet to store, in bytes; others are refused.
-MOST_WAITING: Final = 128 * 1024 * 1024
 
 # How many seconds a publication waits for the bus.  It is more than a bus takes that
 # has to connect again, or whose disk is busy.
@@ -96,7 +75,6 @@ class Bursts:
             type(bus), "storeNow", "publish", "publishBurst"
         )
         self._fanout = fanout
-        self._questions = fanout.questions
         self.filter: Callable[[Publication], Publication] | None = None
         self.added: list[PublishRequest] = []
         self._messages = self._size = 0
@@ -104,14 +82,7 @@ class Bursts:
         self._begun = 0.0
         self._tally = fanout.tally
         self._underWay = 0
-        # What the bus is asked to store and has not answered, by its cost; and what is to
-        # be stored then, and how many bytes it takes.
-        self._asked = 0
-        self._queue: FairQueue[PublishRequest] = FairQueue()
-        self._queued = 0
-        # How often the next large request has let readers go first, and whether it does now.
-        self._held = 0
-        self._isHolding = False
+        self._requests = WaitingRequests(fanout, self._isInstant, self._storeAll, self._fail)
         self._waiting: list[Deferred[None]] = []
         fanout.beforeTick = self.store
 
@@ -170,8 +141,8 @@ class Bursts:
             return
         self._underWay += 1
         request.begun = self._fanout.seconds()
-        if publisher is not None and self._isBusy:
-            self._wait([request])
+        if publisher is not None and self._requests.isBusy:
+            self._requests.add([request])
         else:
             self._storeAll([request])
 
@@ -228,12 +199,13 @@ class Bursts:
             return False
         self.added, self._messages, self._size = [], 0, 0
         # Every publication comes by here: a bus that stores at once is not asked twice.
-        isIdle = self._isInstant and not (self._asked or self._queued)
-        if isIdle or not self._isBusy:
+        requests = self._requests
+        isIdle = self._isInstant and not (requests.asked or requests.size)
+        if isIdle or not requests.isBusy:
             self._storeAll(burst)
         else:
             self._storeAll([each for each in burst if each.publisher is None])
-            self._wait([each for each in burst if each.publisher is not None])
+            requests.add([each for each in burst if each.publisher is not None])
         return bool(self.added)
 
     def _storeAll(self, burst: Sequence[PublishRequest]) -> None:
@@ -259,75 +231,6 @@ class Bursts:
             return
         for each in burst:
             self._storeAll([each])
-
-    @property
-    def _isBusy(self) -> bool:
-        """
-        Whether clients may have to wait for the bus: it was asked for something, or others
-        wait already.
-        """
-        if self._asked or self._queued:
-            return True
-        # A bus that stores at once is not asked to wait for its readers.
-        return not self._isInstant and self._questions.isReading
-
-    def _wait(self, requests: Sequence[PublishRequest]) -> None:
-        """
-        Store some requests once the bus has room for them.
-        """
-        for each in requests:
-            if self._queued > MOST_WAITING:
-                self._fail([each], Failure(_full()))
-                continue
-            self._queued += sizeOf(each.publications)
-            self._queue.add(each.publisher, each, costOf(each.publications))
-        self._storeQueued()
-
-    def _storeQueued(self) -> None:
-        """
-        Ask the bus to store what waits, as far as there is room.
-        """
-        queue = self._queue
-        most = MOST_WHILE_READING if self._questions.isReading else MOST_ASKED
-        while queue:
-            burst: list[PublishRequest] = []
-            asked = self._asked
-            cost = 0
-            while queue and not (asked and asked + queue.nextCost() > most):
-                if queue.nextCost() > MOST_WHILE_READING and self._readersFirst():
-                    break
-                if cost and cost + queue.nextCost() > most // 2:
-                    break
-                asked += queue.nextCost()
-                cost += queue.nextCost()
-                burst.append(queue.take())
-            if not burst:
-                return
-            self._queued -= sum([sizeOf(each.publications) for each in burst])
-            self._storeAll(burst)
-
-    def _readersFirst(self) -> bool:
-        """
-        Tell whether a large request, the next that is to be stored, waits for readers: they
-        would wait for all of it at each step of a question.
-        """
-        if self._isHolding:
-            return True
-        if self._held >= MOST_HELD or not self._questions.isReading:
-            self._held = 0
-            return False
-        self._held += 1
-        self._isHolding = True
-        # In another turn, when a reader that was answered may have asked on.
-        self._questions.afterReading(partial(self._fanout.turns.later, self._haveRead))
-        return True
-
-    def _haveRead(self) -> None:
-        """
-        What was asked when a large request was held is answered.
-        """
-        self._isHolding = False
-        self._storeQueued()
 
     @property
     def _storesBursts(self) -> bool:
@@ -358,7 +261,7 @@ class Bursts:
             if not stored.called:
                 stored = withDeadline(stored, self._fanout.wheel, PUBLISH_SECONDS, self._late)
                 cost = sum([costOf(each.publications) for each in burst])
-                self._asked += cost
+                self._requests.asked += cost
                 stored.addBoth(self._isAnswered, cost, self._fanout.seconds())
             stored.addCallbacks(partial(self._settle, burst), partial(self._fail, burst))
 
@@ -369,9 +272,7 @@ class Bursts:
         @param asked: When it was asked, in seconds of the fan-out's clock.
         """
         self._tally.stored.add(self._fanout.seconds() - asked)
-        self._asked -= cost
-        if self._queue:
-            self._storeQueued()
+        self._requests.answered(cost)
         return result
 
     def _late(self) -> Unknown:
@@ -381,9 +282,7 @@ class Bursts:
 
         @return: The error for what it was asked to store.
         """
-        waiting = [self._queue.take() for _ in range(len(self._queue))]
-        self._queued = 0
-        self._fail(waiting, Failure(_silent()))
+        self._fail(self._requests.takeAll(), Failure(_silent()))
         return _unknown()
 
     def _settle(self, burst: Sequence[PublishRequest], outcomes: Any) -> None:
@@ -451,7 +350,7 @@ class Bursts:
         """
         How many requests wait that the bus was not asked yet to store.
         """
-        return len(self._queue)
+        return len(self._requests)
 
     def hold(self) -> None:
         """
@@ -498,13 +397,6 @@ def _unanswered() -> Unknown:
         "the bus has not told what became of this, so it is not known whether it is stored; "
         "publish it again with the same key"
     )
-
-
-def _full() -> Unavailable:
-    """
-    Make the error for a publication for which there is no room.
-    """
-    return Unavailable("nothing was stored: too many messages wait for the bus")
 
 
 def _silent() -> Unavailable:

@@ -1,5 +1,6 @@
 """
-Tests of L{comet.hub.bursts} over a bus that takes its time: whom it stores next.
+Tests of L{comet.hub.waitingrequests}, by L{comet.hub.bursts} over a bus that takes its
+time: whom it stores next.
 """
 
 from __future__ import annotations
@@ -11,15 +12,10 @@ from twisted.internet.defer import Deferred
 
 from comet.bus.memory.bus import MemoryBus
 from comet.errors import Unavailable, Unknown
-from comet.hub import bursts
-from comet.hub.bursts import (
-    MOST_ASKED,
-    MOST_HELD,
-    MOST_TOGETHER,
-    MOST_WHILE_READING,
-    PUBLISH_SECONDS,
-)
+from comet.hub import waitingrequests
+from comet.hub.bursts import MOST_TOGETHER, PUBLISH_SECONDS
 from comet.hub.hub import Hub
+from comet.hub.waitingrequests import MOST_ASKED, MOST_HELD, MOST_WHILE_READING
 from comet.model.messages import Publication, Published
 from comet.model.positions import HistoryPage
 from tests.fanout.case import HubTestCase
@@ -269,7 +265,7 @@ class LateBusTests(HubTestCase):
         """
         self.add("a", MOST_ASKED)
         self.clock.turn()
-        self.patch(bursts, "MOST_WAITING", 20_000)
+        self.patch(waitingrequests, "MOST_WAITING", 20_000)
         self.put("a", [Publication(("a",), b"1" * 5000)], 5)
         self.clock.turn()
         self.assertEqual(self.answered, [Unavailable])

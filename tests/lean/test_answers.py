@@ -16,7 +16,8 @@ from twisted.internet.defer import Deferred
 
 from comet.bus.memory.bus import MemoryBus
 from comet.fanout import sending, streams
-from comet.hub.bursts import MOST_ASKED, MOST_TOGETHER
+from comet.hub.bursts import MOST_TOGETHER
+from comet.hub.waitingrequests import MOST_ASKED
 from comet.lean.answers import MOST_BYTES, MOST_UNDER_WAY
 from comet.lean.connection import READ_SIZE
 from comet.lean.http import HTTPConnection
