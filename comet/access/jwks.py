@@ -16,6 +16,7 @@ from twisted.web.client import Agent
 from comet.access.tokenkeys import MAX_KEY_FILE, TokenKey, readKeySet
 from comet.errors import BadCredential, Unavailable
 from comet.limits.answerbodies import readBounded
+from comet.limits.answerheads import makePool
 from comet.logging.clientlog import ClientLogger
 from comet.reactor.timers import NOT_SET, TimerWheel
 
@@ -273,7 +274,7 @@ def fetcher(reactor: Any) -> FetchKeys:
     """
     from treq.client import HTTPClient
 
-    client = HTTPClient(Agent(reactor, connectTimeout=PATIENCE))
+    client = HTTPClient(Agent(reactor, connectTimeout=PATIENCE, pool=makePool(reactor, False)))
 
     def fetch(url: str) -> Deferred[bytes]:
         asked: Deferred[Any] = client.get(url, allow_redirects=False, unbuffered=True)

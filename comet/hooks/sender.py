@@ -30,6 +30,7 @@ from comet.hooks.roundrobin import RoundRobin
 from comet.hooks.signing import sign
 from comet.hooks.verdicts import BadRefusal, readAnswer
 from comet.limits.answerbodies import MAX_ANSWER, BodyTooLarge, readBounded
+from comet.limits.answerheads import makePool
 from comet.logging.clientlog import ClientLogger
 from comet.reactor.timers import NOT_SET, TimerWheel
 
@@ -473,10 +474,7 @@ def makeAgent(reactor: Any, settings: HookSettings) -> tuple[IAgent, HTTPConnect
         # Agent would fail only with the first request.
         import OpenSSL  # noqa: F401
         import service_identity  # noqa: F401
-    pool = HTTPConnectionPool(reactor)
-    # Any: it would log two lines for each connection, and there is no other way.
-    anyPool: Any = pool
-    anyPool._factory = type("QuietFactory", (anyPool._factory,), {"noisy": False})
+    pool = makePool(reactor)
     pool.maxPersistentPerHost = settings.concurrency
     pool.cachedConnectionTimeout = IDLE
     pool.retryAutomatically = False

@@ -8,4 +8,5 @@ How much one client may do, and how much the server can take.
   - L{acceptshare}: how many clients each of several workers accepts
   - L{capacity}: how many connections there is room for, and how many bytes
   - L{answerbodies}: how much is read of answers to requests that the server sends itself
+  - L{answerheads}: how much these answers may have before their bodies
 """
