@@ -9,6 +9,7 @@ waits.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -37,6 +38,9 @@ WSGI: Final = "wsgi"
 
 # The key of the environment under which a request finds how to publish.
 PUBLISH: Final = "comet.publish"
+
+# PEP 3333 ("The start_response() Callable") forbids these in a status.
+_CONTROL: Final = re.compile(r"[\0-\x1f\x7f]")
 
 
 class Application:
@@ -94,6 +98,10 @@ class Application:
 
         @return: The function for applications that write.
         """
+        status = args[0] if args else None
+        if isinstance(status, str) and _CONTROL.search(status):
+            # Twisted sends it as it is: a line of it would be a header, or the body.
+            raise ValueError(f"the status {status!r:.200} has a control character")
         write: Callable[[bytes], None] = startResponse(*args)
         # Twisted has checked them.
         length.begun(*args[:2])

@@ -9,6 +9,7 @@ import json
 import sys
 import threading
 from collections.abc import Iterator
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -481,6 +482,27 @@ class RootTests(SynchronousTestCase):
         request = self.ask(self.make(application))
         self.reactor.until(lambda: bool(request.finished))
         self.assertEqual(request.body, b"lo")
+
+    @staticmethod
+    def _hasSaid(transport: Any) -> bool:
+        return bool(transport.value())
+
+    def test_splits(self) -> None:
+        """
+        A status cannot forge headers, or a response.
+        """
+        for status in ("200 a\r\nX: y", "200 a\n\nb", "200 \0"):
+
+            def application(environ: Any, startResponse: Any, status: str = status) -> list[bytes]:
+                startResponse(status, [])
+                return [b"body"]
+
+            head = b"GET /a HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            _, transport = self.visit(application, head)
+            self.reactor.until(lambda: len(self.flushLoggedErrors(ValueError)) == 1)
+            self.reactor.until(partial(self._hasSaid, transport))
+            self.assertTrue(transport.value().startswith(b"HTTP/1.1 500 Internal Server Error\r\n"))
+            self.assertNotIn(b"X: y", transport.value())
 
     def test_stops(self) -> None:
         """
