@@ -13,6 +13,7 @@ the reactor never waits.
   - L{rows}: rows of these tables as objects
   - L{manyrows}: many messages in few steps of a statement
   - L{packedrows}: many rows read by one step of a statement
+  - L{readrows}: fetches rows of channels and messages so
   - L{memberrows}: who is in each channel, in a table
   - L{lockfile}: keeps other servers away from the file
   - L{opening}: opens and checks the file, and decides whether the epoch goes on

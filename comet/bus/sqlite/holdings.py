@@ -14,7 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from operator import attrgetter
 from typing import Final
 
-from comet.bus.sqlite.snapshot import ABOVE_ALL, Channel, ChannelRow, Snapshot, Steps
+from comet.bus.sqlite.readrows import ChannelRow
+from comet.bus.sqlite.snapshot import ABOVE_ALL, Channel, Snapshot, Steps
 from comet.bus.starts import MOST_LAST, FoundStarts, LastFew, knownPosition, lastFew, resolve
 from comet.model.positions import Last, ResolvedStarts, StartPosition
 

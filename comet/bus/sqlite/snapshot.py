@@ -14,18 +14,15 @@ from time import thread_time
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from comet.bus.refusals import Refusals
-from comet.bus.sqlite.packedrows import (
-    blob,
-    bytesOf,
-    integer,
-    number,
-    numberOf,
-    packed,
-    text,
-    unpacked,
+from comet.bus.sqlite.readrows import (
+    ChannelRow,
+    fetchChannels,
+    fetchLengths,
+    fetchMessages,
+    fetchNames,
+    fetchStored,
 )
 from comet.framing.stored import (
-    MOST_BYTES,
     NotOurs,
     StoredMessage,
     checkManyStored,
@@ -52,64 +49,10 @@ STEP_SECONDS: Final = 0.002
 # No position is as great.
 ABOVE_ALL: Final = 2**63 - 1
 
-# How many bytes of payload are fetched packed with others, at most.
-_PACKED: Final = 16384
-
 T = TypeVar("T")
 
 # Something that is done in steps.
 Steps: TypeAlias = Generator[None, None, T]
-
-_CHANNELS: Final = packed(
-    [
-        *(integer("id"), text("name"), integer("head"), integer("floor"), integer("oldest")),
-        *(number("since"), integer("held"), number("due")),
-    ],
-    "FROM (SELECT * FROM channels {which})",
-)
-_SCAN: Final = packed(
-    [integer("id"), text("name")],
-    "FROM (SELECT id, name FROM channels WHERE id > ? ORDER BY id LIMIT ?)",
-)
-_LENGTH: Final = "CASE WHEN typeof(payload) = 'blob' THEN length(payload) ELSE 0 END AS length"
-_WALK: Final = packed(
-    [integer("position"), text("name"), number("time"), integer("length")],
-    f"FROM (SELECT m.position, c.name, m.time, {_LENGTH} FROM messages m "
-    "CROSS JOIN channels c ON c.id = m.channel "
-    "WHERE m.position > ? AND m.position <= ? ORDER BY m.position LIMIT ?)",
-)
-_ENTRIES: Final = packed(
-    [integer("position"), integer("length")],
-    f"FROM (SELECT position, {_LENGTH} FROM messages "
-    "WHERE channel = ? AND position > ? AND position < ? ORDER BY position {order} LIMIT ?)",
-)
-_PARTS: Final = [
-    *(number("time"), text("event"), text("encoding"), blob("payload", MOST_BYTES)),
-]
-_MESSAGES: Final = packed(
-    [integer("position"), *_PARTS], "FROM messages WHERE position IN ({places})"
-)
-
-
-class ChannelRow(NamedTuple):
-    """
-    The row of a channel, as it is in the database.
-
-    @ivar raw: The name, which nothing has checked.
-
-    @ivar since: When the oldest message was stored; L{None} if that is no number.
-
-    @ivar due: When messages may have to be dropped; as C{since}.
-    """
-
-    id: int
-    raw: bytes | None
-    end: int
-    floor: int
-    oldest: int
-    since: float | None
-    held: int
-    due: float | None
 
 
 class Channel(NamedTuple):
@@ -296,8 +239,7 @@ class Snapshot:
 
         @param values: Its parameters.
         """
-        [found] = self.execute(_CHANNELS.format(which=which), values).fetchone()
-        return [_rowOf(*each) for each in unpacked(found)]
+        return fetchChannels(self._connection, which, values)
 
     def scan(self, after: int) -> tuple[list[ChannelRow], int | None]:
         """
@@ -310,9 +252,8 @@ class Snapshot:
         """
         # A name takes a third of the time that a row does.
         most = 4 * self.together
-        [found] = self.execute(_SCAN, (after, most)).fetchone()
-        names = {int(number): raw for number, raw in unpacked(found)}
-        reached = [number for number, raw in names.items() if self.reach(bytesOf(raw))[1]]
+        names = fetchNames(self._connection, after, most)
+        reached = [number for number, raw in names.items() if self.reach(raw)[1]]
         rows: list[ChannelRow] = []
         for start in range(0, len(reached), self.together):
             some = ", ".join(map(str, reached[start : start + self.together]))
@@ -422,21 +363,17 @@ class Snapshot:
         @return: Those that are held and that the names reach; and the position up to which
             it has looked.
         """
-        [found] = self.execute(_WALK, (after, last, most)).fetchone()
-        rows = sorted(
-            (int(position), raw, stored, int(length))
-            for position, raw, stored, length in unpacked(found)
-        )
+        rows = fetchMessages(self._connection, after, last, most)
         entries = []
-        for position, raw, stored, length in rows:
-            name, bits = self.reach(bytesOf(raw))
+        for row in rows:
+            name, bits = self.reach(row.raw)
             if not bits:
                 continue
-            if (numberOf(stored) or 0.0) + self._retention(name).seconds > self.now:
-                entries.append(Entry(position, name, bits, length))
+            if (row.time or 0.0) + self._retention(name).seconds > self.now:
+                entries.append(Entry(row.position, name, bits, row.length))
             else:
                 self.overdue.add(name)
-        return entries, rows[-1][0] if len(rows) == most else last
+        return entries, rows[-1].position if len(rows) == most else last
 
     def entries(
         self, channel: Channel, after: int, before: int, most: int, isNewest: bool = False
@@ -448,16 +385,9 @@ class Snapshot:
 
         @param isNewest: Whether the newest of them come first; otherwise the oldest.
         """
-        statement = _ENTRIES.format(order="DESC" if isNewest else "")
-        values = (channel.id, max(after, channel.floor), before, most)
-        [found] = self.execute(statement, values).fetchone()
-        return [
-            Entry(position, channel.name, channel.bits, length)
-            for position, length in sorted(
-                ((int(position), int(length)) for position, length in unpacked(found)),
-                reverse=isNewest,
-            )
-        ]
+        after = max(after, channel.floor)
+        found = fetchLengths(self._connection, channel.id, after, before, most, isNewest)
+        return [Entry(position, channel.name, channel.bits, length) for position, length in found]
 
     def messages(self, entries: Sequence[Entry]) -> Steps[list[Message]]:
         """
@@ -474,35 +404,12 @@ class Snapshot:
         """
         Read a few messages, as L{messages} does, in this step.
         """
-        small = [each.position for each in entries if each.length <= _PACKED]
-        large = [each.position for each in entries if each.length > _PACKED]
-        stored = self._stored(small) if small else {}
-        for position in large:
-            stored.update(self._stored([position]))
+        stored = fetchStored(self._connection, [(each.position, each.length) for each in entries])
         return self._checked(
             StoredMessage(each.channel, self.end.epoch, each.position, *stored[each.position])
             for each in entries
             if each.position in stored
         )
-
-    def _stored(self, positions: Sequence[int]) -> dict[int, tuple[Any, ...]]:
-        """
-        Fetch what is stored of messages, by their positions.
-        """
-        # The connection keeps its compiled statements, so there are few lengths.
-        count = 1 << (len(positions) - 1).bit_length()
-        padded = [*positions, *([None] * (count - len(positions)))]
-        statement = _MESSAGES.format(places=", ".join("?" * count))
-        [found] = self.execute(statement, padded).fetchone()
-        return {
-            int(position): (
-                numberOf(stored),
-                bytesOf(payload),
-                _text(bytesOf(event)),
-                _text(bytesOf(encoding)),
-            )
-            for position, stored, event, encoding, payload in unpacked(found)
-        }
 
     def _checked(self, stored: Iterable[StoredMessage]) -> list[Message]:
         """
@@ -513,41 +420,3 @@ class Snapshot:
         for error in refused:
             self._refusals.refused(error, self.now)
         return messages
-
-
-def _rowOf(
-    number: str,
-    raw: str,
-    end: str,
-    floor: str,
-    oldest: str,
-    since: str,
-    held: str,
-    due: str,
-) -> ChannelRow:
-    """
-    Read a packed row.
-    """
-    return ChannelRow(
-        int(number),
-        bytesOf(raw),
-        int(end),
-        int(floor),
-        int(oldest),
-        numberOf(since),
-        int(held),
-        numberOf(due),
-    )
-
-
-def _text(raw: object) -> str | bytes | None:
-    """
-    Decode a text of the database, or return the bytes that are not UTF-8: no
-    check takes them for a text.
-    """
-    if not isinstance(raw, bytes):
-        return None
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return raw
