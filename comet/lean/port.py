@@ -6,6 +6,7 @@ the reactor's.
 from __future__ import annotations
 
 import errno
+import math
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from select import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLRDHUP
@@ -277,10 +278,9 @@ class LeanPort:
         same message.  They are behind other clients, and in their order; so a client that
         publishes waits for a turn, and not for thousands of them.
         """
-        seconds = self.seconds
         # Some of them in any case: others may ask without end.
-        over = max(over, seconds() + SHARE)
-        self._handleInLine(self._edge.returning, happened, lambda: seconds() >= over)
+        over = max(over, self.seconds() + SHARE)
+        self._handleInLine(self._edge.returning, happened, over)
 
     def _handleCrowd(self, happened: Sequence[tuple[int, int]], over: float) -> None:
         """
@@ -288,24 +288,16 @@ class LeanPort:
         behind those that are there, and in their order.  Where the time is over the rest
         waits, and the C{epoll} does not tell of it meanwhile.
         """
-        edge = self._edge
-        waiting, seconds, turns = edge.waiting, edge.seconds, edge.hub.turns
-        begun = seconds()
+        waiting, turns = self._edge.waiting, self._edge.hub.turns
+        begun = self.seconds()
         if turns:
             # They have their time in each turn, and what is read now may wait behind them.
             over = min(over, begun + SHARE)
         turns.isCrowded = len(turns) > 0 or len(waiting) > 0
         # Some of them in any case.
         over = max(over, begun + LEAST)
-
-        def isOver() -> bool:
-            now = seconds()
-            if now >= begun + SHARE:
-                turns.isCrowded = True
-            return now >= over
-
         try:
-            self._handleInLine(waiting, happened, isOver)
+            self._handleInLine(waiting, happened, over, begun + SHARE)
         finally:
             turns.isCrowded = False
 
@@ -313,24 +305,41 @@ class LeanPort:
         self,
         line: WaitingEvents,
         happened: Sequence[tuple[int, int]],
-        isOver: Callable[[], bool],
+        over: float,
+        crowdedFrom: float = math.inf,
     ) -> None:
         """
         Handle events behind those that wait in a line.  What there is no time for waits there.
 
-        @param isOver: Tells whether the time is over.
+        @param over: When the time is over.
+
+        @param crowdedFrom: From when on the clients are a L{crowd<comet.reactor.turns.Turns>}.
         """
-        events, connections = iter(happened), self._edge.connections
+        edge, seconds = self._edge, self.seconds
+        events, connections = iter(happened), edge.connections
         # Some may be closed by now: with a message for them, or beside another one.
         opened = (each for each in events if each[0] in connections)
+
+        def isOver() -> bool:
+            now = seconds()
+            if now >= crowdedFrom:
+                edge.hub.turns.isCrowded = True
+            return now >= over
+
+        first = min(over, crowdedFrom)
         if line.events:
             line.add(opened)
             line.handle(self._handleOne, isOver)
             return
         for fd, event in events:
             if fd in connections:
-                self._handleOne(fd, event)
-                if isOver():
+                # Without a call for each: thousands of polls may come back together.
+                connection = connections[fd]
+                try:
+                    connection.ready(event)
+                except Exception:
+                    edge.broken(connection)
+                if seconds() >= first and isOver():
                     line.add(opened)
                     break
 
