@@ -329,3 +329,11 @@ class Subscription:
         See L{unsubscribe}.
         """
         self.unsubscribe()
+
+
+def readerOf(subscription: Subscription) -> ApplicationReader:
+    """
+    Return the reader of a subscription.  It is for other parts of the package: an
+    application has the subscription alone.
+    """
+    return subscription._reader

@@ -10,7 +10,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, maybeDeferred
 from zope.interface import implementer
 
-from comet.fanout.application import Subscription, Where
+from comet.fanout.application import Subscription, Where, readerOf
 from comet.framing.publications import fromValue
 from comet.hub.hub import Hub
 from comet.interfaces.receiver import IReceiver
@@ -133,7 +133,7 @@ class MemoryClient:
         """
         self._subscription = subscription
         # So that the hub finds it by its client, to disconnect it or to tell of it.
-        reader = subscription._reader
+        reader = readerOf(subscription)
         reader.client = self.client
         reader.isCounted = True
         if self._hub.attendance is not None:

@@ -13,7 +13,7 @@ from comet.client.cursorfile import CursorFile
 from comet.client.failures import Closed, Ended
 from comet.client.received import Closing, Envelope, readEnvelope
 from comet.client.standing import Standing
-from comet.fanout.application import Subscription
+from comet.fanout.application import Subscription, readerOf
 from comet.framing.envelope import encodeEnvelope
 from comet.hub.hub import Hub
 from comet.model.clients import Client
@@ -50,7 +50,7 @@ class _Reader(MemoryClient):
     def subscriptionOpened(self, subscription: Subscription) -> None:
         super().subscriptionOpened(subscription)
         # Where the furthest of its names begins, as on the wire.
-        self._reading.opened(subscription._reader.position)
+        self._reading.opened(readerOf(subscription).position)
 
     def messageReceived(self, message: Message, replay: bool) -> None:
         self._reading.arrived.append(readEnvelope(encodeEnvelope(message, True, replay)))

@@ -1,9 +1,9 @@
 """
 WebSocket, RFC 6455: each envelope is a message, and commands come upwards.
 
-Autobahn reads the frames that clients send.  The response to the handshake is comet's:
-Autobahn begins with an open WebSocket.  What goes to the clients is written by the
-reader, past Autobahn.
+Autobahn reads the frames that clients send, but for commands that have come whole.  The
+response to the handshake is comet's: Autobahn begins with an open WebSocket.  What goes
+to the clients is written by the reader, past Autobahn.
 """
 
 from __future__ import annotations
