@@ -24,7 +24,7 @@ from comet.client.httpxfailures import NETWORK_ERRORS, asFailure
 from comet.client.httpxrequests import OPTIONS, Progress, makeRequest, noCookies
 from comet.client.requester import KEPT, MOST_KEPT
 from comet.client.serverurl import ServerURL
-from comet.client.websocketdialog import WebSocketDialog
+from comet.client.websocketdialog import DialogSocket, WebSocketDialog
 
 T = TypeVar("T")
 C = TypeVar("C", bound=Connection)
@@ -112,7 +112,7 @@ class _RawSocket(Connection):
         """
 
 
-class _Socket(Connection):
+class _Socket(Connection, DialogSocket):
     """
     A WebSocket.
     """
@@ -120,26 +120,6 @@ class _Socket(Connection):
     def __init__(self, sockets: set[Connection], dialog: WebSocketDialog, host: str) -> None:
         super().__init__(sockets, host)
         self.dialog = dialog
-
-    @property
-    def status(self) -> int:
-        """
-        See L{Socket<comet.client.clientsteps.Socket>}.
-        """
-        return self.dialog.status
-
-    @property
-    def body(self) -> bytes:
-        """
-        See L{Socket<comet.client.clientsteps.Socket>}.
-        """
-        return self.dialog.body
-
-    def header(self, name: str) -> str | None:
-        """
-        See L{Socket<comet.client.clientsteps.Socket>}.
-        """
-        return self.dialog.header(name)
 
     async def more(self, deadline: float) -> None:
         """

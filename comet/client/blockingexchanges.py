@@ -22,7 +22,7 @@ from comet.client.failures import ClientError
 from comet.client.httpxfailures import NETWORK_ERRORS, asFailure
 from comet.client.httpxrequests import OPTIONS, Progress, makeRequest, noCookies
 from comet.client.serverurl import ServerURL
-from comet.client.websocketdialog import WebSocketDialog
+from comet.client.websocketdialog import DialogSocket, WebSocketDialog
 
 _READ_SIZE = 65536
 
@@ -89,7 +89,7 @@ class _RawSocket:
         self._stream.close()
 
 
-class _Socket:
+class _Socket(DialogSocket):
     """
     A WebSocket.
     """
@@ -98,26 +98,6 @@ class _Socket:
         self.stream = stream
         self.dialog = dialog
         self.host = host
-
-    @property
-    def status(self) -> int:
-        """
-        See L{Socket<comet.client.clientsteps.Socket>}.
-        """
-        return self.dialog.status
-
-    @property
-    def body(self) -> bytes:
-        """
-        See L{Socket<comet.client.clientsteps.Socket>}.
-        """
-        return self.dialog.body
-
-    def header(self, name: str) -> str | None:
-        """
-        See L{Socket<comet.client.clientsteps.Socket>}.
-        """
-        return self.dialog.header(name)
 
     def more(self) -> None:
         """

@@ -123,3 +123,31 @@ class WebSocketDialog:
             said = self._protocol.close_rcvd
             raise Lost(f"the connection has ended: {'without a word' if said is None else said}")
         return texts
+
+
+class DialogSocket:
+    """
+    What a socket tells of the end of its handshake, which its dialog knows.
+    """
+
+    dialog: WebSocketDialog
+
+    @property
+    def status(self) -> int:
+        """
+        See L{Socket<comet.client.clientsteps.Socket>}.
+        """
+        return self.dialog.status
+
+    @property
+    def body(self) -> bytes:
+        """
+        See L{Socket<comet.client.clientsteps.Socket>}.
+        """
+        return self.dialog.body
+
+    def header(self, name: str) -> str | None:
+        """
+        See L{Socket<comet.client.clientsteps.Socket>}.
+        """
+        return self.dialog.header(name)
