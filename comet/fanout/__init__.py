@@ -16,6 +16,7 @@ The map, lower modules first:
   - L{counting}: how many readers there are
   - L{delivery}: how the messages of a tick reach the readers of a group
   - L{groups}: readers of the same names in the same shape
+  - L{catchups}: the responses to polls that have read the log, for others
   - L{registry}: which groups there are, and what the bus lets be heard
   - L{core}: the tick: what is heard, flushed and answered
   - L{reader}: one reader: opening, reading, live, behind, closed

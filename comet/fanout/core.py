@@ -52,6 +52,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
 from comet.fanout.backlog import Backlog, Call
+from comet.fanout.catchups import CatchUps
 from comet.fanout.delivery import Member
 from comet.fanout.encodingcache import EncodingCache
 from comet.fanout.groups import Group, Prepared
@@ -118,6 +119,8 @@ class Fanout:
 
     @ivar backlog: What is left to do of earlier ticks.
 
+    @ivar catchUps: Bounds the responses that groups keep for polls that catch up.
+
     @ivar unsent: Counts the bytes of responses that wait for their clients.
 
     @ivar tally: Counts what passes.
@@ -154,6 +157,7 @@ class Fanout:
         self.wheel = TimerWheel(clock)
         self.turns = Turns(clock, self.beginTurn, self.endTurn)
         self.encodings = EncodingCache(self.wheel)
+        self.catchUps = CatchUps(self.wheel)
         self.readers: dict[Member, None] = {}
         self.leaving: dict[Member, None] = {}
         self.cursor = Cursor("", 0)
@@ -176,6 +180,8 @@ class Fanout:
         self._heard: list[Message] = []
         self._heardEnd: Cursor | None = None
         self._wasInterrupted = False
+        # The groups that these messages touch, once it was asked.
+        self._touched: tuple[Sequence[Message], int, Mapping[Group, object]] | None = None
         # Readers that go on reading in a later turn.
         self._due: deque[Member] = deque()
         self.backlog = Backlog()
@@ -216,8 +222,20 @@ class Fanout:
         self._heardEnd = None
         # Queries under way may have been answered before what was missed.
         self.questions.forget()
+        self.catchUps.clear()
         self._wasInterrupted = True
         self.tickSoon()
+
+    def hasHeard(self, group: Group) -> bool:
+        """
+        Tell whether a message of a group's names was heard that no reader was given yet.
+        """
+        heard, touched = self._heard, self._touched
+        if not heard:
+            return False
+        if touched is None or touched[0] is not heard or touched[1] != len(heard):
+            self._touched = touched = (heard, len(heard), self.registry.route(heard))
+        return group in touched[2]
 
     def whenFlushed(self, call: Callable[[], None]) -> None:
         """
@@ -323,6 +341,7 @@ class Fanout:
             self._wasInterrupted = False
             self._unsettleReaders()
         messages, self._heard = self._heard, []
+        self._touched = None
         end, self._heardEnd = self._heardEnd, None
         calls, self._afterFlush = self._afterFlush, []
         if messages:
@@ -375,6 +394,7 @@ class Fanout:
 
     def _unsettleReaders(self) -> None:
         self.isContinuous = False
+        self.catchUps.clear()
         for reader in list(self.readers):
             reader.unsettle()
         epoch = self.bus.end.epoch
@@ -443,6 +463,7 @@ class Fanout:
         """
         self.registry.stop()
         self.encodings.stop()
+        self.catchUps.stop()
         self.turns.finish()
         self.questions.stop()
         if self._tickCall is not None:

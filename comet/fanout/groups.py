@@ -6,7 +6,7 @@ bytes.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from twisted.python.failure import Failure
 
@@ -26,6 +26,28 @@ Prepared: TypeAlias = dict[tuple[Delivery[Any], int], Any]
 
 # Stands for messages that could not be prepared.
 _FAILED = object()
+
+
+class CatchUp(NamedTuple):
+    """
+    A response to a poll that has read the log: see L{comet.fanout.catchups}.
+
+    @ivar response: The response.
+
+    @ivar cursor: Where its reader stands.
+
+    @ivar end: Where the log ended when it was made.
+
+    @ivar messages: How many messages it has.
+
+    @ivar size: How many bytes of payload these have.
+    """
+
+    response: Any
+    cursor: Cursor
+    end: Cursor
+    messages: int
+    size: int
 
 
 class Ticking(Protocol):
@@ -98,6 +120,9 @@ class Group:
     @ivar failure: Why the bus cannot let its names be heard, or L{None}.
 
     @ivar isRetired: Whether the registry has forgotten the group.
+
+    @ivar catchUps: The responses to polls that have read the log, by the cursor from which
+        they begin; or L{None}.
     """
 
     _log = ClientLogger()
@@ -109,6 +134,7 @@ class Group:
         "_pending",
         "_registry",
         "_ticking",
+        "catchUps",
         "delivery",
         "direct",
         "failure",
@@ -145,6 +171,7 @@ class Group:
         self.failure: Failure | None = None
         self.timerSlot = NOT_SET
         self.isRetired = False
+        self.catchUps: dict[Cursor, CatchUp] | None = None
         self._indirect: dict[Member, None] = {}
         self.direct: dict[Member, DirectSocket] = {}
         self._ahead: dict[Member, None] = {}
@@ -238,6 +265,8 @@ class Group:
         isEnd = last.position == end.position and last.epoch == end.epoch
         self.flushed = end if isEnd else last.cursor
         self.wroteAt = self._ticking.seconds()
+        if self.catchUps is not None:
+            self._dropCatchUps(last)
         key = (self.delivery, id(messages))
         ahead = self._align(messages, end) if self._ahead else []
         readers = list(self._indirect)
@@ -257,6 +286,17 @@ class Group:
                     prepared[key] = self._prepare(messages, end)
                 self._give(reader, prepared[key])
             del self._pending[reader]
+
+    def _dropCatchUps(self, last: Message) -> None:
+        """
+        Drop the responses that do not have the last message of the group.
+        """
+        kept = self.catchUps or {}
+        self.catchUps = {
+            start: made
+            for start, made in kept.items()
+            if made.cursor.epoch == last.epoch and made.cursor.position >= last.position
+        } or None
 
     def giveOwn(self, reader: Member, messages: Sequence[Message], end: Cursor) -> None:
         """

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final, Generic, Protocol, TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 
 from comet.fanout.core import Fanout
 from comet.fanout.delivery import DirectReaders
-from comet.fanout.groups import Group
+from comet.fanout.groups import CatchUp, Group
 from comet.fanout.logquestions import FIRST_BYTES, FIRST_MESSAGES
 from comet.fanout.reader import Reader
 from comet.fanout.sending import sendAll
@@ -24,7 +24,7 @@ from comet.interfaces.sockets import DirectSocket
 from comet.model.clients import Client
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
-from comet.model.positions import ReadResult, ResolvedStarts, StartPosition
+from comet.model.positions import At, ReadResult, ResolvedStarts, StartPosition
 from comet.model.progress import Progress, Step, Wanted
 
 # For how many seconds a poll is held at most after its client has closed its
@@ -136,11 +136,14 @@ class PollReader(Reader, Generic[R]):
     by its waiter and for the same request: to make a reader takes longer than to hold it.
 
     @ivar waiter: Sends the response.
+
+    @ivar wasShared: Whether the last response was another reader's, and nothing was asked
+        for this one: it may be opened once more, too.
     """
 
     __slots__ = (
-        *("_bytes", "_gap", "_isPart", "_messages", "_most", "_time"),
-        *("direct", "isListening", "shape", "waiter"),
+        *("_bytes", "_gap", "_isPart", "_messages", "_most", "_start", "_time"),
+        *("direct", "isListening", "shape", "waiter", "wasShared"),
     )
 
     # Slots of the class, narrower than what it inherits.
@@ -170,6 +173,9 @@ class PollReader(Reader, Generic[R]):
         self._most = 0
         # Whether what is read may be only the first part of the response.
         self._isPart = False
+        # The cursor after which all names are read, if it is the same for all.
+        self._start: Cursor | None = None
+        self.wasShared = False
 
     @property
     def standing(self) -> Cursor:
@@ -226,6 +232,15 @@ class PollReader(Reader, Generic[R]):
         if self.progress.names:
             # It is opened again.
             self.progress = Progress(self.fanout.bus.end)
+        self.wasShared = False
+        self._start = _startOf(startPositions)
+        names = tuple(startPositions)
+        if len(self.fanout.catchUps) and self._start is not None:
+            group = self.fanout.registry.known(self, names)
+            if group is not None and self._takeShared(group):
+                self.progress.begin(names, self.fanout.cursor)
+                self.wasShared = True
+                return succeed(None)
         opened = super().open(startPositions)
         if self._time and self.state is not State.CLOSED:
             # The time runs while the bus does not answer, too.
@@ -237,6 +252,7 @@ class PollReader(Reader, Generic[R]):
         See L{Reader.beginAtEnd}.
         """
         self.state = _LIVE
+        self._start = None
         if self._time:
             self.fanout.wheel.set(self, self._time)
         return True
@@ -255,6 +271,8 @@ class PollReader(Reader, Generic[R]):
         assert direct is not None, "a poll that is not direct"
         self.client = client
         self.state = _LIVE
+        # That of an earlier opening means nothing now.
+        self._start = None
         self.progress.begin(self.progress.names, fanout.cursor)
         self.group = group
         group.direct[self] = direct
@@ -265,6 +283,60 @@ class PollReader(Reader, Generic[R]):
             fanout.registry.addMember(group)
         if fanout.namesChanged is not None:
             fanout.namesChanged(self)
+
+    def pump(self) -> None:
+        """
+        See L{Reader.pump}.
+        """
+        group = self.group
+        if group is not None and group.catchUps and self.state is State.READING:
+            # A reader that began where this one did may have read the rest meanwhile.
+            if not self._isPumping and self._takeShared(group):
+                return
+        super().pump()
+
+    def _takeShared(self, group: Group) -> bool:
+        """
+        Answer as another reader was answered that began where this one does.
+
+        @return: Whether there is such a response, and it has all that there is.
+        """
+        fanout, start = self.fanout, self._start
+        if start is None or not group.catchUps:
+            return False
+        made = group.catchUps.get(start)
+        if made is None or made.size > fanout.unsent.pollBytes:
+            return False
+        if self._gap or self.readerID is not None or self.waiter.isBehind:
+            return False
+        if not fanout.isContinuous or (made.end != fanout.bus.end and fanout.hasHeard(group)):
+            return False
+        # What this one has read is counted already.
+        fanout.tally.delivered += made.messages - len(self._messages)
+        self._messages, self._bytes, self._isPart = (), 0, False
+        self.ended()
+        self.waiter.pollAnswered(made.response)
+        return True
+
+    @property
+    def _isLikeOthers(self) -> bool:
+        """
+        Whether others that begin where this reader began get the response that it gets.
+        """
+        if self._start is None or self._gap or not (self._messages and self.fanout.isContinuous):
+            return False
+        if self.readerID is not None or self.waiter.isBehind:
+            return False
+        return not any([replay for _, replay in self._messages])
+
+    def _share(self, group: Group, outcome: Outcome, response: R) -> None:
+        """
+        Keep a response for others that begin where this reader began.
+        """
+        fanout, start = self.fanout, self._start
+        assert start is not None, "a response that is like no other"
+        made = CatchUp(response, outcome.cursor, fanout.bus.end, len(self._messages), self._bytes)
+        fanout.catchUps.add(group, start, made)
 
     def caughtUp(self) -> None:
         """
@@ -309,11 +381,15 @@ class PollReader(Reader, Generic[R]):
 
     def _answer(self, more: bool = False, close: Close | None = None) -> None:
         outcome = Outcome(self.standing, self._messages, self._gap, more, close)
+        group = self.group if close is None and self._isLikeOthers else None
         self.ended()
         budget = self.fanout.encodings.budget
         # Each reading has a share of a turn.
         budget.renew(MOST_NEW)
-        self.waiter.pollAnswered(self.shape.respond(outcome, budget))
+        response = self.shape.respond(outcome, budget)
+        if group is not None:
+            self._share(group, outcome, response)
+        self.waiter.pollAnswered(response)
 
     def makeDelivery(self) -> PollDelivery[R]:
         """
@@ -335,6 +411,18 @@ class PollReader(Reader, Generic[R]):
         See L{Reader.sayClose}.
         """
         self._answer(close=close)
+
+
+def _startOf(startPositions: Mapping[str, StartPosition]) -> Cursor | None:
+    """
+    Return the cursor after which all names are read, if there is one.
+    """
+    first: StartPosition | None = None
+    for each in startPositions.values():
+        if type(each) is not At or (first is not None and each is not first and each != first):
+            return None
+        first = each
+    return first.cursor if type(first) is At else None
 
 
 class PollDelivery(Generic[R]):

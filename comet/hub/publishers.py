@@ -121,7 +121,10 @@ class Publishers(Hooked):
             forgotten = [self.bus.forget(channel) for channel in channels]
             return gather(forgotten)
 
-        return maybeDeferred(forget).addCallback(lambda _: None)
+        def isForgotten(_: object) -> None:
+            self.fanout.catchUps.clear()
+
+        return maybeDeferred(forget).addCallback(isForgotten)
 
 
 def _failed() -> Deferred[Any]:

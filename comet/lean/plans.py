@@ -149,8 +149,9 @@ class RequestConnection(DirectWaiter, Protocol):
     """
     What a plan needs of the connection that it answers on.
 
-    @ivar answered: The reader of the last poll that has ended in
-        L{DirectWaiter.pollsSent}, for the next one.
+    @ivar answered: The reader of the last poll, for the next one, if it has nothing under
+        way: it has ended in L{DirectWaiter.pollsSent}, or L{was given the response of another
+        one<PollReader.wasShared>}.
     """
 
     answered: PollReader[bytes] | None

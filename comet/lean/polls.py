@@ -79,7 +79,10 @@ class PollPlan(ReadPlan):
             None,
             answered,
         )
-        if reader.state is not State.CLOSED:
+        if reader.state is State.CLOSED:
+            if reader.wasShared and reader.direct is not None:
+                connection.answered = reader
+        else:
             connection.hold(reader, self.wait)
             if answered is not None and len(connection.buffer) == size:
                 self._note(connection, request, client, reader)

@@ -112,7 +112,15 @@ class World:
         Where these names started.
         """
         for startPosition in startPositions.values():
-            return self.where[id(startPosition)]
+            found = self.where.get(id(startPosition))
+            if found is None:
+                # The reader was given the response of another one: it has all that was
+                # stored after the cursor, and nothing of that was lost.
+                assert isinstance(startPosition, At)
+                cursor = startPosition.cursor
+                starts = {name: ResolvedStart(cursor.position) for name in startPositions}
+                found = Found(ResolvedStarts(cursor, starts), frozenset())
+            return found
         return Found(ResolvedStarts(self.bus.end, {}), frozenset())
 
 

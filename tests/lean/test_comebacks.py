@@ -18,7 +18,6 @@ from comet.access.revocations import Revocation
 from comet.access.rights import Access
 from comet.access.tokenkeys import readTokenKeys
 from comet.access.tokens import TokenVerifier
-from comet.errors import Unauthorized
 from comet.fanout.polls import PollReader
 from comet.hub.hub import Hub
 from comet.hub.hubsettings import Settings
@@ -28,19 +27,8 @@ from comet.limits.clientlimits import ClientSettings
 from comet.model.clients import Client
 from tests.access.tokencase import NOW, SECRET, sign
 from tests.benchmarks.test_work import Work
+from tests.lean.accesses import Closed
 from tests.lean.case import LeanTestCase, Peer, read, request
-
-
-class Closed(Access):
-    """
-    Lets no client read.
-    """
-
-    def checkSubscribe(self, client: Client, name: str) -> None:
-        """
-        Refuse it.
-        """
-        raise Unauthorized("closed")
 
 
 class Closing(Resource):

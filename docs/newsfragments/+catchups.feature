@@ -1,0 +1,1 @@
+Long polls that come back late to the same messages share one response: the log is read, and the messages are encoded, for the first of them. In bursts of 200 messages by WebSocket commands or by POSTs on 200 connections with 1,000 long polls, the server takes a sixth of the time that it took.
