@@ -1,7 +1,8 @@
 """
 What is left to do of earlier ticks.  A large group of polls is answered in
 parts, one a turn, so that other clients, and those that poll again, are served
-in between.
+in between.  The publisher of such a message is answered behind the parts; publishers of
+messages that have none do not wait for them.
 """
 
 from __future__ import annotations
@@ -22,18 +23,21 @@ class Backlog:
     Calls that are made in order, with at most one part a turn.
 
     @ivar calls: The calls that are left.
+
+    @ivar first: Those that wait for no part.
     """
 
     _log = ClientLogger()
 
     def __init__(self) -> None:
         self.calls: deque[Call] = deque()
+        self.first: deque[Callable[[], None]] = deque()
 
     def __len__(self) -> int:
         """
         How many calls are left.
         """
-        return len(self.calls)
+        return len(self.calls) + len(self.first)
 
     def add(self, call: Callable[[], None], isPart: bool) -> None:
         """
@@ -49,14 +53,21 @@ class Backlog:
         the others are made.
         """
         hadPart = False
-        calls = self.calls
-        while calls and not (hadPart and calls[0][0]):
-            isPart, call = calls.popleft()
-            hadPart = hadPart or isPart
+        calls, first = self.calls, self.first
+        while True:
+            if calls and not calls[0][0]:
+                call = calls.popleft()[1]
+            elif first:
+                call = first.popleft()
+            elif calls and not hadPart:
+                hadPart = True
+                call = calls.popleft()[1]
+            else:
+                break
             try:
                 call()
             except Exception:
                 self._log.failure(
                     "A call left by an earlier tick failed; {left} calls are left",
-                    left=len(calls),
+                    left=len(self),
                 )

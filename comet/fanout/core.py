@@ -51,7 +51,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
-from comet.fanout.backlog import Backlog, Call
+from comet.fanout.backlog import Backlog
 from comet.fanout.catchups import CatchUps
 from comet.fanout.delivery import Member
 from comet.fanout.encodingcache import EncodingCache
@@ -186,7 +186,7 @@ class Fanout:
         self._due: deque[Member] = deque()
         self.backlog = Backlog()
         # Called after the next tick: publishers to be answered.
-        self._afterFlush: list[Call] = []
+        self._afterFlush: list[tuple[bool, Callable[[], None]]] = []
         self.beforeTick: Callable[[], bool] = _nothing
         self._drained: list[Deferred[None]] = []
         self._isTickDue = False
@@ -237,13 +237,18 @@ class Fanout:
             self._touched = touched = (heard, len(heard), self.registry.route(heard))
         return group in touched[2]
 
-    def whenFlushed(self, call: Callable[[], None]) -> None:
+    def whenFlushed(self, call: Callable[[], None], isNew: bool = False) -> None:
         """
         Call something once all that was heard so far has been written to the
         readers: at once, if it has been.
+
+        @param isNew: Whether the caller cares only for what was heard since the last tick:
+            it does not wait for what is left of earlier ones.
         """
-        if self._heard or self._wasInterrupted or self.backlog.calls:
-            self._afterFlush.append((False, call))
+        if self._heard or self._wasInterrupted:
+            self._afterFlush.append((isNew, call))
+        elif self.backlog.calls and not isNew:
+            self.backlog.add(call, isPart=False)
         else:
             call()
 
@@ -252,7 +257,7 @@ class Fanout:
         Call something once all publishers have been answered whose answers are due
         by now: what a connection has for several of them can be sent together.
         """
-        self.backlog.add(call, isPart=False)
+        self.backlog.first.append(call)
         if not self._isTicking:
             self.tickSoon()
 
@@ -322,13 +327,13 @@ class Fanout:
             self._isTickDue = False
             self._tickCall = None
             self._flush()
-            if self.backlog.calls:
+            if self.backlog.calls or self.backlog.first:
                 self.backlog.go()
         finally:
             self._isTicking = False
         if self._drained:
             self._tellDrained()
-        if self.backlog.calls or isAnotherDue:
+        if self.backlog.calls or self.backlog.first or isAnotherDue:
             self.tickSoon()
         if self._due:
             self._pumpDue()
@@ -344,6 +349,7 @@ class Fanout:
         self._touched = None
         end, self._heardEnd = self._heardEnd, None
         calls, self._afterFlush = self._afterFlush, []
+        left = len(self.backlog.calls)
         if messages:
             newest = self._cursorOf(messages[-1])
             if end is None or end.epoch != newest.epoch or end.position < newest.position:
@@ -381,7 +387,12 @@ class Fanout:
             self.isContinuous = True
         if calls:
             # First the readers are written to, then the publishers are answered.
-            self.backlog.calls.extend(calls)
+            hasParts = len(self.backlog.calls) > left
+            for isNew, call in calls:
+                if isNew and not hasParts:
+                    self.backlog.first.append(call)
+                else:
+                    self.backlog.calls.append((False, call))
 
     def _cursorOf(self, message: Message) -> Cursor:
         """
@@ -435,7 +446,7 @@ class Fanout:
         self._tellDrained()
 
     def _tellDrained(self) -> None:
-        while self._drained and not (self.leaving or self.backlog.calls):
+        while self._drained and not (self.leaving or self.backlog):
             self._drained.pop(0).callback(None)
 
     def whenDrained(self) -> Deferred[None]:

@@ -220,7 +220,8 @@ class Bursts:
                 self._fail(burst, Failure())
                 return
             if outcomes is not None:
-                self._fanout.whenFlushed(partial(self._answer, burst, outcomes))
+                # The readers have heard of it within the call.
+                self._fanout.whenFlushed(partial(self._answer, burst, outcomes), isNew=True)
                 return
         if len(burst) == 1:
             self._call(bus.publish, burst[0].publications, burst)
@@ -256,7 +257,7 @@ class Bursts:
         if stored.called and not stored.paused and not isinstance(stored.result, Failure):
             # Fast path for a bus that stores at once: adding callbacks would cost
             # as much as storing.
-            self._settle(burst, stored.result)
+            self._settle(burst, stored.result, isNew=True)
         else:
             if not stored.called:
                 stored = withDeadline(stored, self._fanout.wheel, PUBLISH_SECONDS, self._late)
@@ -285,18 +286,20 @@ class Bursts:
         self._fail(self._requests.takeAll(), Failure(_silent()))
         return _unknown()
 
-    def _settle(self, burst: Sequence[PublishRequest], outcomes: Any) -> None:
+    def _settle(self, burst: Sequence[PublishRequest], outcomes: Any, isNew: bool = False) -> None:
         """
         Answer some requests once the readers have been written to.
 
         @param outcomes: What the bus has told: of a request alone, only its outcome.
+
+        @param isNew: Whether the bus was asked just now: see L{Fanout.whenFlushed}.
         """
         if len(burst) == 1:
             outcomes = (outcomes,)
         elif not isinstance(outcomes, _SEQUENCE) or len(outcomes) != len(burst):
             # Nothing tells which outcome is whose.
             outcomes = [None] * len(burst)
-        self._fanout.whenFlushed(partial(self._answer, burst, outcomes))
+        self._fanout.whenFlushed(partial(self._answer, burst, outcomes), isNew)
 
     def _fail(self, burst: Sequence[PublishRequest], failure: Failure) -> None:
         # Those before it are answered first.

@@ -153,7 +153,7 @@ class DirectPollTests(HubTestCase):
     A group of many direct polls.
     """
 
-    count = 2 * MOST_AT_ONCE + 10
+    count = 3 * MOST_AT_ONCE + 10
 
     def setUp(self) -> None:
         """
@@ -185,13 +185,30 @@ class DirectPollTests(HubTestCase):
         """
         return sum(waiter.answers for waiter in self.waiters)
 
+    def test_othersBetween(self) -> None:
+        """
+        Publishers of other channels, with readers and without, are answered at once in the
+        meantime; and so are those of the same channel, whose polls have left.
+        """
+        published = self.publish("a")
+        self.clock.turn()
+        for channel in ("b", "x", "a"):
+            self.assertNoResult(published)
+            other = self.publish(channel)
+            if channel != "a":
+                self.clock.turn()
+                self.successResultOf(other)
+        self.rest()
+        self.successResultOf(published)
+        self.successResultOf(other)
+
     def test_answersSomeInEachTurn(self) -> None:
         """
         Each turn answers at most L{MOST_AT_ONCE} polls, each once; the
         publisher is answered after all of them.
         """
         published = self.publish("a")
-        for expected in (MOST_AT_ONCE, 2 * MOST_AT_ONCE):
+        for expected in (MOST_AT_ONCE, 2 * MOST_AT_ONCE, 3 * MOST_AT_ONCE):
             self.clock.turn()
             self.assertEqual(self.answered, expected)
             self.assertNoResult(published)
