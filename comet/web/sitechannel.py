@@ -18,6 +18,7 @@ from comet.model.clients import Client
 from comet.transports.detach import deliverHeld, setProtocol
 from comet.transports.exchange import Exchange
 from comet.transports.sinks import tune
+from comet.transports.unread import unreadBelow
 from comet.web.heads import HeadChannel
 
 # Bytes of requests that are read at once.
@@ -236,13 +237,17 @@ class CometChannel(HeadChannel):
     @property
     def isBusy(self) -> bool:
         """
-        Whether a part of a request has come, or a response is not sent yet.
+        Whether a part of a request has come, or the client has not taken a response.
         """
         transport: Any = self.transport
         if transport is None:
             return False
         hasInput = self.requests or self._buffer or self._dataBuffer
-        return bool(hasInput or getattr(transport, "disconnecting", False))
+        if hasInput or getattr(transport, "disconnecting", False):
+            return True
+        # To abort the connection would drop what the client has not taken, of what the
+        # system has for it, too.
+        return unreadBelow(transport) > 0
 
     @property
     def isIdle(self) -> bool:

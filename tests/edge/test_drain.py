@@ -5,7 +5,9 @@ time.
 
 from __future__ import annotations
 
+import json
 import signal
+import socket
 import time
 
 from tests.edge.case import EdgeTestCase
@@ -158,6 +160,32 @@ class DrainTests(EdgeTestCase):
         began = time.monotonic()
         self.assertIn(server.stop(), (0, -signal.SIGTERM))
         self.assertLess(time.monotonic() - began, 14)
+
+    def test_slow(self) -> None:
+        """
+        A client that has not taken all of a large response when the server ends gets the
+        rest of it, from either edge.
+        """
+        for edge in ("lean", "twisted"):
+            server = self.startServer("--edge", edge, "--drain", "10")
+            for number in range(10):
+                publish(server.site, "news", {"n": number, "filler": "x" * 60000})
+            with socket.socket() as client:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                client.connect(("127.0.0.1", server.port))
+                client.settimeout(20)
+                line = b"GET /channels/news?transport=poll&since=earliest HTTP/1.1\r\n"
+                client.sendall(line + b"Host: localhost\r\n\r\n")
+                said = client.recv(1)
+                server.terminate()
+                time.sleep(0.5)
+                while not said.endswith(b"]}\n"):
+                    piece = client.recv(65536)
+                    self.assertTrue(piece)
+                    said += piece
+            body = json.loads(said.partition(b"\r\n\r\n")[2])
+            self.assertEqual(len(body["messages"]), 10)
+            self.assertIn(server.wait(12), (0, -signal.SIGTERM))
 
     def test_deaf(self) -> None:
         """
