@@ -5,7 +5,7 @@ L{Store<comet.bus.sqlite.store.Store>} writes and
 L{LogReader<comet.bus.sqlite.reader.LogReader>} reads.  Both wait for the disk,
 know nothing of Twisted, and are used from one thread each.
 L{SQLiteBus<comet.bus.sqlite.bus.SQLiteBus>} puts them on such threads, so that
-the reactor never waits.
+the reactor never waits for a write to the disk, and for reads at most a moment in a turn.
 
   - L{errors}: what the errors of SQLite mean to operators and clients
   - L{files}: notices that a file was taken from under SQLite
