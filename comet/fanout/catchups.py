@@ -18,8 +18,8 @@ same names and the same shape.  A response is given only if it has all that ther
   - Nothing may have been missed: an interruption drops all of them, and so does a client
     that deletes messages.
 
-A response is kept for a moment, L{KEPT_SECONDS} at most, since the log forgets messages,
-and another node may delete some.
+A response is kept for a moment, L{KEPT_SECONDS} at most, since the log forgets messages.
+None is kept where the bus has other nodes: what their clients delete is not heard of here.
 """
 
 from __future__ import annotations
@@ -46,12 +46,15 @@ class CatchUps:
     Bounds the responses that groups keep.
     """
 
-    def __init__(self, wheel: TimerWheel) -> None:
+    def __init__(self, wheel: TimerWheel, hasNodes: bool) -> None:
+        """
+        @param hasNodes: Whether other nodes may delete messages.
+        """
         self.timerSlot = NOT_SET
         self._wheel = wheel
         self._groups: dict[Group, None] = {}
         self._bytes = 0
-        self._isStopped = False
+        self._isStopped = hasNodes
 
     def __len__(self) -> int:
         """

@@ -60,6 +60,7 @@ from comet.fanout.logquestions import LogQuestions
 from comet.fanout.registry import Registry
 from comet.fanout.unsent import Unsent
 from comet.framing.budget import MOST_AT_ONCE
+from comet.interfaces.busabilities import INodesBus
 from comet.interfaces.messagebus import IBusListener, IMessageBus
 from comet.logging.clientlog import ClientLogger
 from comet.metrics.tally import Tally
@@ -157,7 +158,7 @@ class Fanout:
         self.wheel = TimerWheel(clock)
         self.turns = Turns(clock, self.beginTurn, self.endTurn)
         self.encodings = EncodingCache(self.wheel)
-        self.catchUps = CatchUps(self.wheel)
+        self.catchUps = CatchUps(self.wheel, INodesBus.providedBy(bus))
         self.readers: dict[Member, None] = {}
         self.leaving: dict[Member, None] = {}
         self.cursor = Cursor("", 0)

@@ -7,14 +7,20 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from twisted.internet.defer import Deferred, succeed
+from zope.interface import implementer
+
 from comet.access.rights import Access
+from comet.bus.memory.bus import MemoryBus
 from comet.fanout import catchups
 from comet.fanout.catchups import KEPT_SECONDS, MOST_CURSORS
 from comet.fanout.logquestions import FIRST_MESSAGES
 from comet.framing.publications import Limits
 from comet.hub.hubsettings import Settings
+from comet.interfaces.busabilities import INodesBus
 from comet.model.cursors import Cursor, parseCursor
 from tests.benchmarks.test_work import Work
+from tests.lean import case
 from tests.lean.accesses import Closed
 from tests.lean.case import LeanTestCase, Peer, read, request
 
@@ -299,3 +305,46 @@ class CatchUpTests(LeanTestCase):
         self.hub.access = Closed()
         self.ask(self.first, self.peers[:1])
         self.peers[0].hears(b"HTTP/1.1 401")
+
+
+@implementer(INodesBus)
+class NodesBus(MemoryBus):
+    """
+    A bus that others might have, too.
+    """
+
+    def countListening(self, channel: str) -> Deferred[int]:
+        """
+        See L{INodesBus.countListening<comet.interfaces.busabilities.INodesBus.countListening>}.
+        """
+        return succeed(1)
+
+
+class NodesTests(LeanTestCase):
+    """
+    Where there are other nodes.
+    """
+
+    def setUp(self) -> None:
+        """
+        Have a bus with other nodes.
+        """
+        self.patch(case, "MemoryBus", NodesBus)
+        super().setUp()
+
+    def test_deletedElsewhere(self) -> None:
+        """
+        What a client of another node has deleted is told to nobody.
+        """
+        self.hub.access = Access(None, ["**"])
+        self.publish(0)
+        said = read("longpoll", "c", f"&since={self.hub.end}")
+        self.reader("longpoll")
+        self.publish(1)
+        for isDeleted in (False, True):
+            peers = [self.peer(said) for _ in range(3)]
+            self.reactor.settle()
+            heard = [b'"data":1' in peer.take() for peer in peers]
+            self.assertEqual(heard, [not isDeleted] * 3)
+            # Nobody calls the hub of this node for that.
+            self.bus.forget("c")
