@@ -88,7 +88,9 @@ class BoundedRequest(Request):
         every request.
         """
         args: dict[bytes, list[bytes]] = parse_qs(self.uri.partition(b"?")[2], True)
-        if self._received and self.method == b"POST" and self._parsePOSTFormSubmission:
+        isForm = self._received and self.method == b"POST" and self._parsePOSTFormSubmission
+        # Of a request that is over, the body is gone.
+        if isForm and self.content is not None and not self.content.closed:
             args.update(parseForm(self))
         return args
 
@@ -366,14 +368,20 @@ class BoundedRequest(Request):
         self._target = target = self._originForm(path)
         super().requestReceived(command, target.partition(b"?")[0], version)
 
-    def process(self) -> None:
+    def _giveBack(self) -> None:
         """
-        Give the body back, and have the resource answer.
+        Give the request the body and the query that were hidden from Twisted.
         """
         self.content = self._body
         self.content.seek(0)
         self.uri = self._target
         del self.__dict__["args"]
+
+    def process(self) -> None:
+        """
+        Have the resource answer.
+        """
+        self._giveBack()
         if self.isTooLarge:
             # Only for this request, since every one is rendered.
             self.__dict__["render"] = self._renderTooLarge

@@ -35,23 +35,21 @@ _TIMEOUT: Final = 60
 
 class _Answering:
     """
-    A request that reads its body as L{BoundedRequest} does before it renders a
-    resource, and adds no header.  No resource is asked whether it is refused.
+    A request that reads its body and its query as L{BoundedRequest} does before it renders
+    a resource, and adds no header.  No resource is asked whether it is refused.
     """
 
     defaultContentType = None
-    content: Any
-    _body: Any
+    _giveBack: Callable[[], None]
 
     def _expectBody(self, length: int | None) -> int:
         return _MOST_BODY
 
     def process(self) -> None:
         """
-        Rewind the body, and answer as the test's request does.
+        Answer as the test's request does.
         """
-        self.content = self._body
-        self.content.seek(0)
+        self._giveBack()
         ours: Any = super()
         ours.process()
 
