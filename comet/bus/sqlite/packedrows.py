@@ -45,7 +45,8 @@ def integer(expression: str) -> str:
 
 def number(expression: str) -> str:
     """
-    Pack a number for L{numberOf}.
+    Pack a number for L{numberOf}: a time in seconds, exactly; a number as large as no time
+    is may differ in its last digit.
     """
     return (
         f"CASE WHEN typeof({expression}) IN ('real', 'integer') "
