@@ -37,9 +37,10 @@ class MetricsTests(WorkersTestCase):
 
     def both(self, figures: Figures, name: str) -> list[float]:
         """
-        Return a figure of each worker.
+        Return a figure of each worker: 0 for one that has none, as one of them may have taken
+        all clients.
         """
-        return [figures[name.replace("#", str(number))] for number in (1, 2)]
+        return [figures.get(name.replace("#", str(number)), 0) for number in (1, 2)]
 
     def test_all(self) -> None:
         """
@@ -64,7 +65,7 @@ class MetricsTests(WorkersTestCase):
             self.assertGreaterEqual(sum(delivered), MANY * MANY)
             self.assertEqual(figures["comet_log_channels"], 1)
             pids = self.both(figures, 'process_start_time_seconds{worker="#"}')
-            self.assertEqual(len(pids), 2)
+            self.assertNotIn(0, pids)
         server.assertNoTracebacks()
 
     def test_restarted(self) -> None:
