@@ -45,8 +45,8 @@ class EdgeConnection(Protocol):
 
     @ivar isNew: Whether nothing has come yet: others are served first.
 
-    @ivar isPolling: Whether the last request was a poll.  Its client comes back once it is
-        answered, together with all others that got the same message.
+    @ivar isPolling: Whether the last request was a poll that may wait.  Its client comes
+        back once it is answered, together with all others that got the same message.
     """
 
     fd: int

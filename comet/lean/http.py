@@ -283,7 +283,7 @@ class HTTPConnection(IdentifyingConnection):
         if (headers.length is None) is plan.hasBody:
             return self._leaveToTwisted()
         self.plan, self.tags = plan, tags
-        self.isPolling = plan.isPoll
+        self.isPolling = plan.comesBack
         self.direct = self.socket if plan.account is None else None
         self.forwarded = headers.address
         clientOf = requests.clientOf

@@ -239,12 +239,13 @@ class Plan:
 
     @cvar hasBody: True if the requests have a body.
 
-    @cvar isPoll: True if a client that is answered asks again.
-
     @cvar checksOrigin: True if pages of foreign origins are refused.  Other
         responses are safe, since the browser keeps them from such a page.
 
     @ivar takesSince: True if a parameter C{since} may be added to the request.
+
+    @ivar comesBack: True if a client that is answered asks again at once, as all others do
+        that waited for the same message.
 
     @ivar hub: The hub.
 
@@ -269,9 +270,9 @@ class Plan:
     """
 
     hasBody: ClassVar[bool] = False
-    isPoll: ClassVar[bool] = False
     checksOrigin: ClassVar[bool] = False
     takesSince: bool = False
+    comesBack: bool = False
 
     __slots__ = (
         "account",

@@ -34,15 +34,14 @@ class PollPlan(ReadPlan):
     @ivar wait: For how many seconds a poll may wait for a message.
     """
 
-    isPoll = True
-
-    __slots__ = ("shape", "wait")
+    __slots__ = ("comesBack", "shape", "wait")
 
     def __init__(self, hub: Hub, asked: Asked) -> None:
         super().__init__(hub, asked)
         self.shape = self.makeShape(asked)
         isLong = asked.request.transport != PollResource.transport
         self.wait = asked.request.wait if isLong else 0.0
+        self.comesBack = self.wait > 0
 
     def makeShape(self, asked: Asked) -> HTTP1PollShape | HTTP1CallShape:
         """
