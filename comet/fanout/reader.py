@@ -68,6 +68,7 @@ class Reader:
     isListening = True
 
     __slots__ = (
+        "_isHalted",
         "_isPumping",
         "_pumpAgain",
         "_waiting",
@@ -90,6 +91,8 @@ class Reader:
         self.state = State.OPENING
         self.timerSlot = NOT_SET
         self.group: Group | None = None
+        # Whether names were added of which the client is told nothing before L{resume}.
+        self._isHalted = False
         self._isPumping = False
         self._pumpAgain = False
         self._waiting: list[Deferred[None]] | None = None
@@ -337,6 +340,7 @@ class Reader:
 
     def _halted(self, resolved: _Resolved) -> tuple[str, ...]:
         if self.state is not State.CLOSED:
+            self._isHalted = True
             self.given(Input.UNSETTLED)
             if resolved[0]:
                 # The caller tells the client.
@@ -363,6 +367,7 @@ class Reader:
         """
         Go on reading after names were added.
         """
+        self._isHalted = False
         self.pump()
 
     def unsettle(self) -> None:
@@ -394,7 +399,7 @@ class Reader:
 
         @param ahead: As for L{LogQuestions.read<comet.fanout.logquestions.LogQuestions.read>}.
         """
-        if self.state is not State.READING:
+        if self.state is not State.READING or self._isHalted:
             return
         if self._isPumping:
             self._pumpAgain = True

@@ -188,6 +188,23 @@ class AskingTests(SessionTestCase):
         self.turn()
         self.assertEqual([each.get("id") for each in self.read()], [4])
 
+    def test_nothingBeforeAnswer(self) -> None:
+        """
+        While the bus is not told, an interruption and the time of a heartbeat tell the client
+        nothing of the names: the answer says where the reader stands before any message.
+        """
+        waiting = self.hold("setPresence")
+        self.say({"token": "ada"})
+        self.assertEqual(self.say({"id": 2, "subscribe": ["chat/a"]}), [])
+        self.hub.publish("chat/a", "after")
+        self.hub.fanout.interrupted()
+        self.turn()
+        self.turn(self.hub.fanout.heartbeat + 1)
+        self.assertEqual(self.read(), [])
+        heard = self.goOn(waiting)
+        self.assertIn("ok", heard[0])
+        self.assertEqual([each.get("data") for each in heard[1:]], ["after"])
+
     def test_leavesWithoutPresence(self) -> None:
         """
         Where no presence is kept, leaving is unsubscribing.
