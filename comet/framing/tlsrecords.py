@@ -28,7 +28,7 @@ _HELLO: Final = 1
 
 class RecordCounter:
     """
-    Counts the records that have come whole, and of which nobody has got any text.
+    Counts the records that a client has sent whole, and of which the server has no text.
 
     @ivar silent: How many there are.  Whoever decrypts one that has text takes it off
         again.

@@ -40,7 +40,7 @@ DISCARD_FACTOR: Final = 16
 # RFC 9112 3.2.2: the absolute form, which clients send to a proxy.
 _ABSOLUTE: Final = re.compile(rb"https?://([^/?]*)(.*)", re.IGNORECASE | re.DOTALL)
 
-# How many bytes of a path are looked up whatever they are.
+# How many bytes of a path the server looks up whatever they are.
 MUCH: Final = 4096
 
 _log = ClientLogger()

@@ -4,8 +4,8 @@ Rows packed into one text, so that a reader fetches many of them by one step of 
 The module C{sqlite3} gives up the lock of the interpreter for each row that it fetches, and
 waits for a busy reactor each time it takes it back: see L{comet.bus.sqlite.manyrows}.
 
-A value of each kind has a form in which nothing can be taken for a separator, whatever a file
-that was tampered with has in its place.
+SQLite writes each value so that L{unpacked} takes no part of it for a separator, whatever a
+file that was tampered with has in its place.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ class ConnectionStates(H2Connection):
 
     def discard(self) -> None:
         """
-        Keep nothing any more: the connection is over, and nobody asks again.
+        Keep nothing any more: the connection is over, and its owner asks no more.
         """
         # h2 keeps methods of its own object in it, by the kinds of frames.  The object
         # with all its tables would stay until the garbage collector finds it, which may
