@@ -329,7 +329,7 @@ class StreamReader(Reader):
     def sayStanding(self) -> None:
         """
         Tell the client where the reader stands, unless it is closed, behind, or
-        not opened yet; or it waits for its first names, or for L{resume} behind others,
+        not opened yet; or it waits for its first names, or for L{Reader.resume} behind others,
         since the client would take the cursor for theirs.
         """
         if self.state in (State.CLOSED, State.BEHIND) or self._opening is not None:
