@@ -5,8 +5,10 @@ Twisted's handles all events that it finds in one turn, in any order: of ten tho
 clients that come at once it reads every request before it goes on, and one that was
 there waits behind them all.  This one takes clients that were never heard, and clients
 that leave, behind all others and for a limited time; the rest waits for the next turns
-(L{comet.reactor.waitingevents}).  C{twistd comet} runs on it with Twisted's edge; the
-lean edge does the same for its own clients.
+(L{comet.reactor.waitingevents}).  It does the same with clients whose polls were held:
+all polls of a channel are answered with the same message, and their clients ask again at
+once.  C{twistd comet} runs on it with Twisted's edge; the lean edge does the same for
+its own clients.
 
 What it needs of Twisted's reactor beside its interface is in L{USED}, and tests look
 whether it is there.
@@ -24,7 +26,8 @@ from twisted.internet.main import installReactor
 from twisted.internet.tcp import Port, Server
 from twisted.python.log import callWithLogger
 
-from comet.reactor.turns import SHARE
+from comet.reactor.returning import isReturning
+from comet.reactor.turns import SHARE, TURN
 from comet.reactor.waitingevents import WaitingEvents
 
 # The attributes of Twisted's reactor that are no part of its interface.
@@ -50,7 +53,10 @@ class CrowdPoller:
     The C{epoll} of the reactor, in which the client's leaving is watched for wherever its
     input is, and from which descriptors may be taken out.
 
-    @ivar waiting: The descriptors that are out of the C{epoll}.
+    @ivar returning: The descriptors of polls that come back and have to wait, which are
+        out of the C{epoll}.
+
+    @ivar waiting: Those of clients that come and go.
     """
 
     def __init__(self, poller: epoll, reads: set[int], writes: set[int]) -> None:
@@ -62,7 +68,8 @@ class CrowdPoller:
         self._poller = poller
         self._reads = reads
         self._writes = writes
-        self.waiting = WaitingEvents(poller, self._wanted)
+        self.returning = WaitingEvents(poller, self._wanted)
+        self.waiting = WaitingEvents(self.returning, self._wanted)
         self.poll = poller.poll
         self.fileno = poller.fileno
         self.close = poller.close
@@ -99,17 +106,22 @@ class CrowdEPollReactor(EPollReactor):
 
     def doPoll(self, timeout: float | None) -> None:
         """
-        Wait for events, and handle them: of a crowd as many as there is time for.
+        Wait for events, and handle them: of a crowd, and of polls that come back, as many
+        as there is time for.
 
         @param timeout: For how many seconds to wait at most; L{None} for ever.
         """
-        waiting = self._poller.waiting
-        if waiting:
+        returning, waiting = self._poller.returning, self._poller.waiting
+        if waiting or returning:
             timeout = 0.0
         happened = self._poller.poll(-1 if timeout is None else timeout, MAX_EVENTS)
-        crowd, ports = self._handleKnown(happened)
+        over = self.seconds() + TURN
+        polls, crowd, ports = self._handleKnown(happened)
+        if polls or returning:
+            # Some of them in any case: others may ask without end.
+            self._handleInLine(returning, polls, max(over, self.seconds() + SHARE))
         if crowd or waiting:
-            self._handleCrowd(crowd)
+            self._handleInLine(waiting, crowd, self.seconds() + CROWD)
         # Last, since a new client may get a descriptor that was closed just now, and of
         # which an event is still in a list; but in each turn, however large the crowd is.
         for fd, event, port in ports:
@@ -120,13 +132,14 @@ class CrowdEPollReactor(EPollReactor):
 
     def _handleKnown(
         self, happened: Sequence[tuple[int, int]]
-    ) -> tuple[list[_Event], list[_Event]]:
+    ) -> tuple[list[_Event], list[_Event], list[_Event]]:
         """
-        Handle all events but those of a crowd, and of ports.
+        Handle all events but those of polls that come back, of a crowd, and of ports.
 
-        @return: Those of the crowd, and those of ports.
+        @return: Those of the polls, those of the crowd, and those of ports.
         """
         selectables, heard = self._selectables, self._heard
+        polls: list[_Event] = []
         crowd: list[_Event] = []
         ports: list[_Event] = []
         for fd, event in happened:
@@ -138,33 +151,36 @@ class CrowdEPollReactor(EPollReactor):
                 if known is None or known() is not selectable or event & _GONE:
                     crowd.append((fd, event, selectable))
                     continue
+                if isReturning(selectable):
+                    polls.append((fd, event, selectable))
+                    continue
             elif isinstance(selectable, Port):
                 ports.append((fd, event, selectable))
                 continue
             self._handle(fd, event)
-        return crowd, ports
+        return polls, crowd, ports
 
-    def _handleCrowd(self, crowd: Sequence[_Event]) -> None:
+    def _handleInLine(self, line: WaitingEvents, happened: Sequence[_Event], over: float) -> None:
         """
-        Handle events of those that come and go until the time is over; the rest waits.
+        Handle events behind those that wait in a line, until the time is over; the rest
+        waits there.
         """
-        selectables, seconds, waiting = self._selectables, self.seconds, self._poller.waiting
-        over = seconds() + CROWD
+        selectables, seconds = self._selectables, self.seconds
         # Some may be closed by now, and their descriptors those of others.
-        events = ((fd, event) for fd, event, each in crowd if selectables.get(fd) is each)
-        if waiting:
-            waiting.add(events)
-            waiting.handle(self._handleOne, lambda: seconds() >= over)
+        events = ((fd, event) for fd, event, each in happened if selectables.get(fd) is each)
+        if line:
+            line.add(events)
+            line.handle(self._handleOne, lambda: seconds() >= over)
             return
         for fd, event in events:
             self._handleOne(fd, event)
             if seconds() >= over:
-                waiting.add(events)
+                line.add(events)
                 break
 
     def _handleOne(self, fd: int, event: int) -> None:
         """
-        Handle an event of one of a crowd, which is known from now on.
+        Handle an event of a client that had to wait, which is known from now on.
         """
         self._heard[fd] = ref(self._selectables[fd])
         self._handle(fd, event)

@@ -16,6 +16,7 @@ from comet.http.reads import ReadRequest
 from comet.http.responses import JSON
 from comet.model.clients import Client
 from comet.model.cursors import Cursor
+from comet.reactor.returning import setReturning
 from comet.transports.detach import HeldRequest, isDetachable, sharedConnectionOf
 from comet.transports.exchange import Exchange
 from comet.transports.resource import HubResource
@@ -152,6 +153,11 @@ class HeldPoll:
         if isDetachable(request):
             # The bus alone is not waited for much longer.
             isLong = reader.isListening
+            if isLong:
+                # Any: it is noted on the channel.
+                channel: Any = request.channel
+                channel.hasHeld = True
+                setReturning(channel.transport, True)
             self._hold = HeldRequest(request, reader.hurry if isLong else _nothing)
 
     def _clientLeft(self) -> None:

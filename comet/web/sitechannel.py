@@ -15,6 +15,7 @@ from zope.interface import implementer
 from comet.access.lookups import Lookup
 from comet.errors import CometError
 from comet.model.clients import Client
+from comet.reactor.returning import setReturning
 from comet.transports.detach import deliverHeld, setProtocol
 from comet.transports.exchange import Exchange
 from comet.transports.sinks import tune
@@ -45,6 +46,9 @@ class CometChannel(HeadChannel):
     @ivar identified: What has been found out of the client of the first request, before
         the connection was handed over.
 
+    @ivar hasHeld: Whether the request under way is a poll that waits for a message: then
+        its client comes back together with others, and waits behind those that do not.
+
     @ivar hasMorePieces: Whether more of what was read follows the piece that is
         parsed.
     """
@@ -52,6 +56,7 @@ class CometChannel(HeadChannel):
     exchange: Exchange | None = None
     identified: Client | Lookup | CometError | None = None
     paused: bool
+    hasHeld = False
     hasMorePieces = False
     _isInputOver = False
     _hasAnswered = False
@@ -201,6 +206,8 @@ class CometChannel(HeadChannel):
         """
         self.exchange = None
         self._hasAnswered = True
+        setReturning(self.transport, self.hasHeld)
+        self.hasHeld = False
         if self._dataBuffer and self._buffer:
             # A share of time has ended while the request was under way: what waits
             # for another turn came after what Twisted keeps, which it would put

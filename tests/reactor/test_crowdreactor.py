@@ -16,6 +16,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.reactor.crowdreactor import CROWD, USED, CrowdEPollReactor
+from comet.reactor.returning import setReturning
+from comet.reactor.turns import TURN
 
 
 class Noting(Protocol):
@@ -149,6 +151,83 @@ class CrowdEPollReactorTests(SynchronousTestCase):
         for _ in range(2):
             stays.send(b"stays")
             self.assertEqual(self.turn(), ["stays", "lost"])
+
+    def returning(self, count: int) -> tuple[list[socket.socket], socket.socket]:
+        """
+        Let clients be heard, of which all but one come back together.
+        """
+        *polls, other = self.clients(count + 1)
+        for each in (*polls, other):
+            self.heard(each)
+        for protocol in self.made[:-1]:
+            setReturning(protocol.transport, True)
+        return polls, other
+
+    def test_returningComeBehind(self) -> None:
+        """
+        Clients that come back together are served in their order and behind another one,
+        some in each turn, however many they are.
+        """
+        polls, other = self.returning(4)
+        for number, each in enumerate(polls):
+            each.send(b"%d" % number)
+        self.cost = TURN
+        for number in range(4):
+            other.send(b"other")
+            self.assertEqual(self.turn(), ["other", str(number)])
+        self.assertEqual(self.turn(), [])
+
+    def test_returningAllAtOnce(self) -> None:
+        """
+        Where there is time, all that come back are served in one turn.
+        """
+        polls, _ = self.returning(3)
+        for each in polls:
+            each.send(b"poll")
+        self.assertEqual(self.turn(), ["poll"] * 3)
+
+    def test_returningBesideCrowd(self) -> None:
+        """
+        While many come back, those that come and go have a share of each turn, too.
+        """
+        polls, _ = self.returning(3)
+        new = self.clients(3)
+        for each in polls:
+            each.send(b"poll")
+        for each in new:
+            each.send(b"new")
+        self.cost = TURN
+        for _ in range(3):
+            self.assertEqual(self.turn(), ["poll", "new"])
+
+    def test_returningClosed(self) -> None:
+        """
+        A connection that is closed as it waits to come back is told of its end once, and is
+        not heard again.
+        """
+        polls, _ = self.returning(3)
+        for each in polls:
+            each.send(b"poll")
+        self.cost = TURN
+        self.assertEqual(self.turn(), ["poll"])
+        self.noted = []
+        # The order of the events is the system's.
+        (waiting,) = list(self.reactor._poller.returning.events)[:1]
+        self.reactor._selectables[waiting].abortConnection()
+        self.reactor.runUntilCurrent()
+        self.assertEqual(self.noted, ["lost"])
+        self.assertEqual(self.turn(), ["poll"])
+        self.assertEqual(self.turn(), [])
+
+    def test_returnsNoMore(self) -> None:
+        """
+        A client that does not come back any more is served with the others.
+        """
+        polls, _ = self.returning(2)
+        setReturning(self.made[1].transport, False)
+        polls[0].send(b"poll")
+        polls[1].send(b"other")
+        self.assertEqual(self.turn(), ["other", "poll"])
 
     def test_acceptsLast(self) -> None:
         """

@@ -14,10 +14,19 @@ from comet.fanout.polls import PollReader
 from comet.fanout.unsent import POLL_BYTES
 from comet.http.pace import UNSENT_TIMEOUT
 from comet.http.polls import HTTP1PollShape, Outcome, PollResponseShape
+from comet.reactor.returning import isReturning
 from comet.transports.longpoll import LongPollResource
 from comet.transports.polling import HeldPoll
 from comet.transports.sinks import PIECE
-from tests.transports.case import COMMON, HubTestCase, Response, cursors, get, readResponse
+from tests.transports.case import (
+    COMMON,
+    HubTestCase,
+    Response,
+    cursors,
+    get,
+    post,
+    readResponse,
+)
 
 
 class AnswerTests(HubTestCase):
@@ -411,3 +420,52 @@ class OtherChannelTests(HubTestCase):
         self.assertEqual(cursors(response.json["messages"]), known)
         self.assertEqual(response.header("ETag"), f'"{known[0]}"')
         self.assertNothingLeft()
+
+
+class ReturningTests(HubTestCase):
+    """
+    Which clients come back together with others.
+    """
+
+    HELD = get("/channels/news?transport=longpoll&wait=9")
+
+    def test_held(self) -> None:
+        """
+        A client whose poll is held comes back, until it has asked for something else.
+        """
+        wire = self.connect()
+        self.assertFalse(isReturning(wire.transport))
+        wire.send(self.HELD)
+        self.assertTrue(isReturning(wire.transport))
+        self.publish("news", 1)
+        self.assertIn(b'"data":1', wire.take())
+        self.assertTrue(isReturning(wire.transport))
+        wire.send(self.HELD)
+        self.publish("news", 2)
+        self.assertIn(b'"data":2', wire.take())
+        self.assertTrue(isReturning(wire.transport))
+        wire.send(post("/channels/news", b"3"))
+        self.turn()
+        self.assertFalse(isReturning(wire.transport))
+
+    def test_answeredAtOnce(self) -> None:
+        """
+        A client whose poll need not wait does not come back with others.
+        """
+        self.publish("news", 1)
+        for query in ("longpoll&since=earliest", "longpoll&wait=0", "poll"):
+            wire = self.connect()
+            wire.send(get(f"/channels/news?transport={query}"))
+            self.assertIn(b"HTTP/1.1 200", wire.take())
+            self.assertFalse(isReturning(wire.transport), query)
+
+    def test_detached(self) -> None:
+        """
+        A client does not come back once its connection is that of a stream.
+        """
+        wire = self.connect()
+        wire.send(self.HELD)
+        self.publish("news", 1)
+        self.assertTrue(isReturning(wire.transport))
+        wire.send(get("/channels/news?transport=sse"))
+        self.assertFalse(isReturning(wire.transport))
