@@ -58,7 +58,7 @@ from comet.logging.clientlog import ClientLogger
 
 # For how many seconds the input of one client is dealt with at once; and for how many
 # where very many wait.
-SHARE: Final = 0.002
+SHARE: Final = 0.001
 LEAST: Final = 0.00025
 
 # How many bytes of new input are more than a request and little else.
@@ -66,9 +66,9 @@ MUCH: Final = 2048
 
 # For how many seconds of a turn those that wait have their shares.  The same time
 # is given to what comes in from the clients of a lean port.  A client waits for a few
-# turns: what it has sent is read in one, and a bus on a disk answers in another.  Its own
-# costs of a turn, some ten microseconds, are a small part.
-TURN: Final = 0.004
+# turns: what it has sent is read in one, and a bus on a disk or on another machine answers
+# some turns later.  The own costs of a turn, some ten microseconds, are a small part.
+TURN: Final = 0.002
 
 
 def _nothing() -> None:
