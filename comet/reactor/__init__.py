@@ -10,6 +10,6 @@ The reactor: its thread, its time, its turns, and who gets how much of them.
   - L{turns}: shares of time: a little of each client's work in every turn
   - L{waitingevents}: events of an C{epoll} for which there is no time yet
   - L{plainsockets}: sending past a transport of Twisted's
-  - L{returning}: connections whose clients come back together
+  - L{returning}: connections that a reactor may serve behind others
   - L{crowdreactor}: a reactor that serves those who are there first
 """

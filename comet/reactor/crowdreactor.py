@@ -5,10 +5,9 @@ Twisted's handles all events that it finds in one turn, in any order: of ten tho
 clients that come at once it reads every request before it goes on, and one that was
 there waits behind them all.  This one takes clients that were never heard, and clients
 that leave, behind all others and for a limited time; the rest waits for the next turns
-(L{comet.reactor.waitingevents}).  It does the same with clients whose polls were held:
-all polls of a channel are answered with the same message, and their clients ask again at
-once.  C{twistd comet} runs on it with Twisted's edge; the lean edge does the same for
-its own clients.
+(L{comet.reactor.waitingevents}).  It does the same with clients that may wait a little
+longer than others (L{comet.reactor.returning}).  C{twistd comet} runs on it with
+Twisted's edge; the lean edge does the same for its own clients.
 
 What it needs of Twisted's reactor beside its interface is in L{USED}, and tests look
 whether it is there.
@@ -26,7 +25,7 @@ from twisted.internet.main import installReactor
 from twisted.internet.tcp import Port, Server
 from twisted.python.log import callWithLogger
 
-from comet.reactor.returning import isReturning
+from comet.reactor.returning import isBeginning, isReturning
 from comet.reactor.turns import SHARE, TURN
 from comet.reactor.waitingevents import WaitingEvents
 
@@ -53,8 +52,8 @@ class CrowdPoller:
     The C{epoll} of the reactor, in which the client's leaving is watched for wherever its
     input is, and from which descriptors may be taken out.
 
-    @ivar returning: The descriptors of polls that come back and have to wait, which are
-        out of the C{epoll}.
+    @ivar returning: The descriptors of clients that come back, or are in the middle of a
+        request, and have to wait: they are out of the C{epoll}.
 
     @ivar waiting: Those of clients that come and go.
     """
@@ -148,7 +147,8 @@ class CrowdEPollReactor(EPollReactor):
                 continue
             if isinstance(selectable, Server):
                 known = heard.get(fd)
-                if known is None or known() is not selectable or event & _GONE:
+                isNew = known is None or known() is not selectable or isBeginning(selectable)
+                if isNew or event & _GONE:
                     crowd.append((fd, event, selectable))
                     continue
                 if isReturning(selectable):

@@ -16,7 +16,6 @@ from comet.http.reads import ReadRequest
 from comet.http.responses import JSON
 from comet.model.clients import Client
 from comet.model.cursors import Cursor
-from comet.reactor.returning import setReturning
 from comet.transports.detach import HeldRequest, isDetachable, sharedConnectionOf
 from comet.transports.exchange import Exchange
 from comet.transports.resource import HubResource
@@ -157,7 +156,6 @@ class HeldPoll:
                 # Any: it is noted on the channel.
                 channel: Any = request.channel
                 channel.hasHeld = True
-                setReturning(channel.transport, True)
             self._hold = HeldRequest(request, reader.hurry if isLong else _nothing)
 
     def _clientLeft(self) -> None:

@@ -18,6 +18,7 @@ from zope.interface import implementer
 
 from comet.framing.tlsrecords import MOST_SILENT, RecordCounter
 from comet.reactor.plainsockets import isEmpty, isPlain, sendPlain
+from comet.reactor.returning import setBeginning
 from comet.reactor.turns import Turns
 from comet.transports.connected import connectionFailed
 from comet.transports.sinks import IPromptTransport
@@ -59,7 +60,8 @@ class ServerContexts(Protocol):
 class SharedTLSProtocol(_TLSProtocol):  # type: ignore[misc]
     """
     The TLS of one connection.  A handshake takes a millisecond, and many clients may
-    begin one in the same moment: once the time of the turn is spent, what comes in
+    begin one in the same moment: they are read behind others
+    (L{comet.reactor.returning}), and once the time of the turn is spent, what comes in
     waits for another turn, and its connection is not read meanwhile.  A client that goes on
     telling TLS something, such as to take other keys, is cut.
     """
@@ -76,6 +78,8 @@ class SharedTLSProtocol(_TLSProtocol):  # type: ignore[misc]
     _early: bytes | None = None
     # Whether the wrapped protocol wants no input.
     _isStopped = False
+    # Whether the client has sent nothing but what TLS says.
+    _isBeginning = True
     # Whether what is encrypted may be sent past the transport.
     _isDirect = False
 
@@ -85,6 +89,7 @@ class SharedTLSProtocol(_TLSProtocol):  # type: ignore[misc]
         """
         self._isDirect = isPlain(transport, Server)
         self._records = RecordCounter()
+        setBeginning(transport, True)
         super().makeConnection(transport)
 
     def dataReceived(self, data: bytes) -> None:
@@ -168,6 +173,9 @@ class SharedTLSProtocol(_TLSProtocol):  # type: ignore[misc]
             else:
                 # Each call returns the text of one record.
                 self._records.silent -= 1
+                if self._isBeginning:
+                    self._isBeginning = False
+                    setBeginning(self.transport, False)
                 if not self._aborted:
                     ProtocolWrapper.dataReceived(self, text)
         self._flushSendBIO()

@@ -124,6 +124,9 @@ class CometChannel(HeadChannel):
             self.hasMorePieces = start + READ_SIZE < len(data)
             super().dataReceived(data[start : start + READ_SIZE])
         turns.spend(begun)
+        if self.transport is not None and (self.requests or self._buffer):
+            # The client sends its request in pieces, or waits for the answer.
+            setReturning(self.transport, True)
 
     def rawDataReceived(self, data: bytes) -> None:
         """

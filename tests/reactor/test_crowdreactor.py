@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.reactor.crowdreactor import CROWD, USED, CrowdEPollReactor
-from comet.reactor.returning import setReturning
+from comet.reactor.returning import setBeginning, setReturning
 from comet.reactor.turns import TURN
 
 
@@ -218,6 +218,28 @@ class CrowdEPollReactorTests(SynchronousTestCase):
         self.assertEqual(self.noted, ["lost"])
         self.assertEqual(self.turn(), ["poll"])
         self.assertEqual(self.turn(), [])
+
+    def test_beginning(self) -> None:
+        """
+        A client stays one of those that come until more was heard of it than its TLS.
+        """
+        *begins, known = self.clients(3)
+        for each in (*begins, known):
+            self.heard(each)
+        for protocol in self.made[:-1]:
+            setBeginning(protocol.transport, True)
+        self.cost = CROWD
+        for _ in range(2):
+            for each in begins:
+                each.send(b"tls")
+            known.send(b"known")
+            self.assertEqual(self.turn(), ["known", "tls"])
+            self.assertEqual(self.turn(), ["tls"])
+        for protocol in self.made[:-1]:
+            setBeginning(protocol.transport, False)
+        for each in begins:
+            each.send(b"text")
+        self.assertEqual(self.turn(), ["text", "text"])
 
     def test_returnsNoMore(self) -> None:
         """

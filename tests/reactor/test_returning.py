@@ -9,7 +9,7 @@ from twisted.internet.testing import StringTransport
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.reactor.returning import isReturning, setReturning
+from comet.reactor.returning import isBeginning, isReturning, setBeginning, setReturning
 
 
 class ReturningTests(SynchronousTestCase):
@@ -19,13 +19,14 @@ class ReturningTests(SynchronousTestCase):
 
     def test_saidLast(self) -> None:
         """
-        A transport returns from when that is said until the opposite is said.
+        A transport returns, or begins, from when that is said until the opposite is said.
         """
-        transport = StringTransport()
-        self.assertFalse(isReturning(transport))
-        for comesBack in (True, False):
-            setReturning(transport, comesBack)
-            self.assertIs(isReturning(transport), comesBack)
+        for say, tell in ((setReturning, isReturning), (setBeginning, isBeginning)):
+            transport = StringTransport()
+            self.assertFalse(tell(transport))
+            for answer in (True, False):
+                say(transport, answer)
+                self.assertIs(tell(transport), answer)
 
     def test_wrapped(self) -> None:
         """
@@ -38,10 +39,12 @@ class ReturningTests(SynchronousTestCase):
         inner = ProtocolWrapper(factory, outer)
         inner.makeConnection(transport)
         setReturning(outer, True)
-        self.assertTrue(isReturning(transport))
+        setBeginning(outer, True)
+        self.assertTrue(isReturning(transport) and isBeginning(transport))
 
     def test_lost(self) -> None:
         """
         Nothing is said of a connection that is lost.
         """
         setReturning(None, True)
+        setBeginning(None, True)

@@ -459,6 +459,22 @@ class ReturningTests(HubTestCase):
             self.assertIn(b"HTTP/1.1 200", wire.take())
             self.assertFalse(isReturning(wire.transport), query)
 
+    def test_inPieces(self) -> None:
+        """
+        A client is behind others from the first piece of its request on, of the head or
+        of the body, until the request is answered.
+        """
+        for data in (get("/channels/news?transport=poll"), post("/channels/news", b"[1,2]")):
+            wire = self.connect()
+            for _ in range(2):
+                for at in range(len(data) - 1):
+                    wire.send(data[at : at + 1])
+                    self.assertTrue(isReturning(wire.transport), data[:at])
+                wire.send(data[-1:])
+                self.turn()
+                self.assertIn(b"HTTP/1.1 20", wire.take())
+                self.assertFalse(isReturning(wire.transport))
+
     def test_detached(self) -> None:
         """
         A client does not come back once its connection is that of a stream.

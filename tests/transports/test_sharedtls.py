@@ -20,6 +20,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.framing.tlsrecords import MOST_SILENT
+from comet.reactor.returning import isBeginning
 from comet.reactor.turns import SHARE, TURN, Turns
 from comet.transports.sharedtls import SharedTLSFactory, encrypted
 from comet.transports.sinks import PromptSink, makeSink
@@ -188,6 +189,17 @@ class SharedTLSTests(SynchronousTestCase):
         self.protocol.dataReceived(self.client.say(b"hello"))
         self.assertEqual(self.protocol.wrappedProtocol.data, b"hello")
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_begins(self) -> None:
+        """
+        A client comes with the crowd until it has said something but TLS, since its
+        handshake takes longer than what others ask for.
+        """
+        self.assertTrue(isBeginning(self.transport))
+        self.exchange()
+        self.assertTrue(isBeginning(self.transport))
+        self.protocol.dataReceived(self.client.say(b"hello"))
+        self.assertFalse(isBeginning(self.transport))
 
     def test_handshakeWaits(self) -> None:
         """
