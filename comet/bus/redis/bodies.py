@@ -41,6 +41,8 @@ def writeBody(publication: Publication) -> bytes:
     """
     Write what is stored of a publication; the script adds the time before it.
     """
+    if publication.event is publication.encoding is publication.exclude is None:
+        return b"\n\n" + publication.payload
     event, marks = publication.event or "", publication.encoding or ""
     if publication.exclude is not None:
         marks = joinMarks(publication.encoding, publication.exclude) or ""

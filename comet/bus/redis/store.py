@@ -158,15 +158,25 @@ class Store:
         @raise NoLog: If there is no log to store them in.
         """
         budget = self._keyBudget
-        words: list[bytes | str | int] = [self.totalBytes, budget.each, budget.inAll]
-        words.append(len(requests))
+        # A batch is often for one channel.  What is said of it is sent once.
+        numbers: dict[str, bytes] = {}
+        told: list[bytes | str | int] = []
+        words: list[bytes | str | int] = []
         for publications in requests:
             words.append(len(publications))
             for each in publications:
-                words += [*_keyWords(each), writeBody(each), len(each.channels)]
                 for channel in each.channels:
-                    kept = self.retention(channel)
-                    words += [channel, kept.messages, repr(kept.seconds), kept.bytes]
+                    if channel not in numbers:
+                        numbers[channel] = b"%d" % (len(numbers) + 1)
+                        kept = self.retention(channel)
+                        told += (channel, kept.messages, repr(kept.seconds), kept.bytes)
+                if each.keyScope is None and len(each.channels) == 1:
+                    words += (numbers[each.channels[0]], writeBody(each))
+                else:
+                    own = b" ".join([numbers[channel] for channel in each.channels])
+                    words += _several(each, own)
+        budgets = (self.totalBytes, budget.each, budget.inAll)
+        words = [*budgets, len(numbers), *told, len(requests), *words]
         reply = await self.run(connection, scripts.PUBLISH, *words)
         return readStored(reply, requests)
 
@@ -371,14 +381,18 @@ class Store:
             self.refused(error)
 
 
-def _keyWords(publication: Publication) -> tuple[bytes | str | int, ...]:
+def _several(publication: Publication, numbers: bytes) -> tuple[bytes | str | int, ...]:
     """
-    What the script has to know of the key of a publication.
+    What the script has to know of a publication that has a key, or several channels.
+
+    @param numbers: The numbers of the channels.
     """
-    scope = publication.keyScope
+    body, scope = writeBody(publication), publication.keyScope
     if scope is None:
-        return "", "", "", 0, ""
+        return numbers, body
     return (
+        numbers + b"+",
+        body,
         scopeDigest(scope),
         publication.fingerprint(),
         rawPublisher(publication),

@@ -80,6 +80,8 @@ def _outcome(
 
 def _positions(channels: Sequence[str], answer: Any) -> dict[str, int]:
     if isinstance(answer, int):
+        if len(channels) == 1:
+            return {channels[0]: answer}
         return dict(zip(channels, range(answer, answer + len(channels)), strict=True))
     # This is the answer of the first publication with the same key, perhaps
     # with the channels in another order.

@@ -88,3 +88,54 @@ class BatchTests(PatternCase):
         self.store(bus, names)
         self.assertLessEqual(self.store(bus, names), 5 * 500 + 100)
         self.assertEqual(self.held(bus, "c/7")[0], [8, 508])
+
+    def sent(self, bus: DirectBus, publications: Sequence[Publication]) -> int:
+        """
+        Store a batch.
+
+        @return: How many words were sent to Redis for it.
+        """
+        lengths: list[int] = []
+        command = bus.connection.command
+
+        def counted(*words: object) -> object:
+            lengths.append(len(words))
+            return command(*words)
+
+        bus.connection.command = counted
+        try:
+            result(bus.publish(publications))
+        finally:
+            bus.connection.command = command
+        return max(lengths)
+
+    def test_words(self) -> None:
+        """
+        What is held of a channel is told once for a batch: a message without a key is two
+        words, its text and its channels.
+        """
+        bus = self.makeBus()
+        few = self.sent(bus, [Publication(("a",), b"1")])
+        self.assertEqual(self.sent(bus, [Publication(("a",), b"1")] * 501), few + 2 * 500)
+        self.assertEqual(self.sent(bus, [Publication(("a", "b"), b"1")] * 501), few + 4 + 2 * 500)
+        kept = self.held(bus, "b")[0]
+        self.assertEqual(kept, list(range(504, 504 + 2 * 501, 2)))
+
+    def test_allKinds(self) -> None:
+        """
+        Publications with and without a key, to one channel and to several, stand in one
+        batch, each at its place.
+        """
+        bus = self.makeBus()
+        batch = [
+            Publication(("a",), b"1"),
+            Publication(("b", "a"), b"2", key="k", publisher="p"),
+            Publication(("a", "b"), b"3"),
+            Publication(("b",), b"4", key="l", publisher="p"),
+            Publication(("c",), b"5"),
+        ]
+        stored = [dict(each.positions) for each in result(bus.publish(batch))]
+        expected = [{"a": 1}, {"b": 2, "a": 3}, {"a": 4, "b": 5}, {"b": 6}, {"c": 7}]
+        self.assertEqual(stored, expected)
+        again = [dict(each.positions) for each in result(bus.publish(batch))]
+        self.assertEqual(again, [{"a": 8}, expected[1], {"a": 9, "b": 10}, expected[3], {"c": 11}])
