@@ -44,11 +44,12 @@ not show.  So requests that come from trusted proxies have a cache of their own.
 
 All levels are bounded together, by the bytes that they take: a plan is measured
 when it is made, and its size does not follow from that of its line.  When headers
-and plans take too much the whole cache is emptied; when whole heads do, the first
-level is.  Entries in use are back at once, and a request need not note which entry
-it has used.  A held poll keeps its plan until it is answered.  Long lines and
-heads, and plans that take much, are not cached, since a client could fill the
-cache with a few of them.
+and plans take too much the whole cache is emptied.  When whole heads do, those of
+readers go first: each message makes new ones, with its cursor, and the old ones
+hardly come again, while a publisher sends the same head with each message.  Entries
+in use are back at once, and a request need not note which entry it has used.  A
+held poll keeps its plan until it is answered.  Long lines and heads, and plans that
+take much, are not cached, since a client could fill the cache with a few of them.
 """
 
 from __future__ import annotations
@@ -171,6 +172,8 @@ class RequestCache:
         self._profiles = {}
         self._bytes = 0
         self._headsBytes = 0
+        # The part of them that is for heads which do not read, as those of publishers.
+        self._lastingBytes = 0
 
     @property
     def size(self) -> int:
@@ -211,16 +214,31 @@ class RequestCache:
         # A plan that is not cached would be kept by the head alone, and for each
         # head anew.
         if len(head) <= MAX_HEAD_BYTES and request.plan.isCached:
-            self._headsBytes += _PLACE + len(head) + _REQUEST_SIZE
-            if request.since is not NO_START:
-                self._headsBytes += _START_SIZE
-            if request.headers.tag is not None:
-                self._headsBytes += _TAG_SIZE
-            if self._headsBytes > _HEADS_BYTES:
-                self._heads.clear()
-                self._headsBytes = 0
-            self._heads[head] = request
+            self._keepHead(head, request)
         return request
+
+    def _keepHead(self, head: bytes, request: ParsedRequest) -> None:
+        """
+        Cache a whole head, and forget others if they take too much.
+        """
+        size = _PLACE + len(head) + _REQUEST_SIZE
+        if request.since is not NO_START:
+            size += _START_SIZE
+        if request.headers.tag is not None:
+            size += _TAG_SIZE
+        if self._headsBytes + size > _HEADS_BYTES:
+            # Half of the room is free after that, so the walk is seldom.
+            if self._lastingBytes <= _HEADS_BYTES // 2:
+                heads = self._heads.items()
+                self._heads = {each: known for each, known in heads if known.since is NO_START}
+                self._headsBytes = self._lastingBytes
+            else:
+                self._heads.clear()
+                self._headsBytes = self._lastingBytes = 0
+        self._heads[head] = request
+        self._headsBytes += size
+        if request.since is NO_START:
+            self._lastingBytes += size
 
     def isKnown(self, data: bytes) -> bool:
         """

@@ -352,6 +352,37 @@ class BoundTests(CacheTestCase):
                 # These names are remembered elsewhere as well.
                 self.assertLess(max(taken for taken, _ in sizes), 200000, name)
 
+    def test_readersLeavePublishersAlone(self) -> None:
+        """
+        However many polls come back with new cursors, the heads of publishers stay: these
+        come again with each message.
+        """
+        self.patch(cache, "_HEADS_BYTES", 40000)
+        publishing = [
+            next(_heads(b"POST /channels/%d HTTP/1.1" % number, b"Content-Length: 3"))
+            for number in range(20)
+        ]
+        parsed = [self.cache.parse(head) for head in publishing]
+        for name in ("tag", "since", "lines"):
+            for head in islice(_heads(*_SHAPES[name]), 500):
+                self.cache.parse(head)
+            for head, first in zip(publishing, parsed, strict=True):
+                self.assertIs(self.cache.parse(head), first, name)
+
+    def test_manyPublishersArePlacedAnew(self) -> None:
+        """
+        Heads of publishers that take most of the room are forgotten, too: the heads of
+        readers have room again.
+        """
+        self.patch(cache, "_HEADS_BYTES", 10000)
+        for head in islice(_heads(*_SHAPES["publications"]), 100):
+            self.cache.parse(head)
+        reading = next(_heads(*_SHAPES["tag"]))
+        first = self.cache.parse(reading)
+        for head in islice(_heads(*_SHAPES["since"]), 3):
+            self.cache.parse(head)
+        self.assertIs(self.cache.parse(reading), first)
+
     def test_ordinaryRequestsAreCached(self) -> None:
         """
         A request of a browser with a hundred names and a token is answered from
