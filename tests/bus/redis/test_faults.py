@@ -211,6 +211,30 @@ class KilledTests(FaultCase):
         self.assertEqual(await self.held(bus, "a b"), positions[1:])
         self.assertEqual(dict((await self.read(bus, "a b")).gaps), {"a": positions[0]})
 
+    async def test_newEpochAfterForeignState(self) -> None:
+        """
+        An epoch or a head that no script has written, such as a head after
+        which positions cannot grow, begins a new epoch; a listener hears no
+        message again, and what is published then is held.
+        """
+        server = await self.ownServer()
+        bus = await self.startedBus()
+        listener = await self.listener(bus, "a")
+        positions = await self.put(bus, "a a")
+        heads = ["9223372036854775807", "9007199254740992", "1e300", "inf", "nan", "-5", "1.5", "x"]
+        epochs = ['a"b', "x\r\ny", "a-5", "e" * 33, ""]
+        forged = [("head", each) for each in heads] + [("epoch", each) for each in epochs]
+        for field, value in forged:
+            epoch = bus.end.epoch
+            server.ask("HSET", f"{self.url.prefix}state", field, value)
+            positions += await self.put(bus, "a")
+            self.assertNotEqual(bus.end.epoch, epoch, value)
+            self.assertEqual(await self.held(bus, "a"), positions, value)
+        self.assertEqual(positions, list(range(1, 3 + len(forged))))
+        await self.settle(bus)
+        self.assertEqual(listener.heard[-1:], positions[-1:])
+        self.assertEqual(listener.heard, sorted(set(listener.heard)))
+
 
 class EmptiedTests(FaultCase):
     """

@@ -31,6 +31,7 @@
 --
 -- The "head" is the end of the log: the position of its newest message.
 -- Positions are exact up to 2^53: a million messages a second for 285 years.
+local POSITIONS = 2 ^ 53
 
 -- The form of the log, which another version of comet may change.
 local FORM = '5'
@@ -69,16 +70,29 @@ local function clock()
   return tonumber(time[1]) + tonumber(time[2]) / 1000000
 end
 
--- The state of the log, or nil if there is none.  Its time never goes back.
+-- A position, or nil if no script has written this.
+local function whole(value)
+  local number = value and tonumber(value)
+  -- A number that is none is not between any two.
+  if number and number >= 0 and number < POSITIONS and number % 1 == 0 then
+    return number
+  end
+  return nil
+end
+
+-- The state of the log, or nil if there is none.  Its time never goes back.  An epoch or a
+-- head that no script has written counts as none, so a new epoch begins: positions after
+-- such a head would not grow, and readers would be given the same messages for ever.
 local function load()
   local found = redis.call('HMGET', STATE, 'epoch', 'head', 'floor', 'size', 'time', 'keys',
     'block', 'cleaned', 'stale', 'dirty', 'reserved', 'members', 'empty')
-  if not found[1] then
+  local epoch, head = found[1], whole(found[2])
+  if not epoch or #epoch > 32 or not string.find(epoch, '^[A-Za-z0-9]+$') or not head then
     return nil
   end
   return {
-    epoch = found[1],
-    head = tonumber(found[2]) or 0,
+    epoch = epoch,
+    head = head,
     floor = tonumber(found[3]) or 0,
     size = tonumber(found[4]) or 0,
     -- How many bytes the idempotency keys count for.
@@ -112,18 +126,18 @@ local function announce(life, before)
     life.epoch .. ' ' .. text(before) .. ' ' .. text(life.head))
 end
 
--- Begin a log where there is none, or where the epoch was removed.
+-- Begin a log where there is none, or where the epoch was removed or is not ours.
 local function begin(epoch)
   local found = redis.call('HMGET', STATE, 'head', 'floor', 'size', 'reserved', 'members',
     'empty')
   local newest = redis.call('ZREVRANGE', PREFIX .. 'heads', 0, 0, 'WITHSCORES')
-  local head = math.max(tonumber(found[1]) or 0, tonumber(newest[2]) or 0)
+  local head = math.max(whole(found[1]) or 0, whole(newest[2]) or 0)
   local life = {
     epoch = epoch,
     head = head,
     -- If only the state was lost, nothing is known for certain of older
     -- messages.
-    floor = tonumber(found[2]) or head,
+    floor = math.min(whole(found[2]) or head, head),
     size = tonumber(found[3]) or 0,
     keys = 0,
     now = clock(),
