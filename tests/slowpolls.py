@@ -11,8 +11,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from comet.hub.hub import Hub
 from comet.reactor.turns import SHARE
 
-# For how many seconds of the clock such a poll is dealt with.
-COST: Final = 0.003
+# For how many seconds of the clock such a poll is dealt with: more than a share, less than
+# a turn.
+COST: Final = 1.5 * SHARE
 
 # How many of them are begun in one share.
 IN_SHARE: Final = int(SHARE / COST) + 1

@@ -260,7 +260,7 @@ class Slowly:
     Lets each command take some milliseconds of a clock.
     """
 
-    cost = 0.003
+    cost = 1.5 * SHARE
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
