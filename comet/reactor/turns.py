@@ -36,6 +36,10 @@ not how many bytes of a client are dealt with in a turn, but for how long:
     L{TURN} is over.  Then the reactor goes on with its timers and sockets.  A
     connection that still has input left goes to the end of the queue.
 
+  - Those that waited only since the time of a turn was spent, and that have asked for
+    little, come before those that have work left, or have just come.  These get a
+    L{SHARE} of each turn in any case.
+
 So a client that asks for one thing at a time waits behind no queue, however many
 others there are that ask for a thousand: what it waits for is a turn, and the
 requests that were begun.
@@ -117,6 +121,8 @@ class Turns:
         self._clock = clock
         self._begin = begin
         self._end = end
+        # Those that have asked for little, and the others.
+        self._light: deque[Callable[[], object]] = deque()
         self._waiting: deque[Callable[[], object]] = deque()
         self._turn: IDelayedCall | None = None
         # For how many seconds work was done at once, and until when that is counted.
@@ -129,7 +135,7 @@ class Turns:
         """
         Return how many wait.
         """
-        return len(self._waiting)
+        return len(self._light) + len(self._waiting)
 
     def mustWait(self, size: int) -> bool:
         """
@@ -139,7 +145,7 @@ class Turns:
         """
         if self.isSpent or self.isCrowded:
             return True
-        return size > MUCH and (self.hasCompany or bool(self._waiting))
+        return size > MUCH and (self.hasCompany or len(self) > 0)
 
     def spend(self, since: float) -> None:
         """
@@ -167,19 +173,22 @@ class Turns:
         self._spent = 0.0
         self.isSpent = False
 
-    def later(self, call: Callable[[], object]) -> None:
+    def later(self, call: Callable[[], object], isLight: bool = False) -> None:
         """
-        Call a function in another turn, after all that wait.
+        Call a function in another turn, after all that wait, or after all light ones.
 
         @param call: Does work for a L{share}.  If it has more to do, it calls this
             again.  If its client is gone by then, it does nothing.
+
+        @param isLight: Whether the client has been served before, and has sent no more
+            than L{MUCH} bytes since.
         """
-        self._waiting.append(call)
+        (self._light if isLight else self._waiting).append(call)
         self._setShare()
         self._schedule()
 
     def _setShare(self) -> None:
-        self.share = max(SHARE / (1 + len(self._waiting)), LEAST)
+        self.share = max(SHARE / (1 + len(self)), LEAST)
 
     def _schedule(self) -> None:
         if self._turn is None:
@@ -190,29 +199,39 @@ class Turns:
         Do the work of one turn.
         """
         self._turn = None
-        waiting, seconds = self._waiting, self.seconds
-        over = seconds() + TURN
+        # What is added meanwhile is for another turn.
+        light, heavy = len(self._light), len(self._waiting)
+        over = self.seconds() + TURN
         # The timer of the renewal may come after this one.
         isSpent, self.isSpent = self.isSpent, False
         self._isGoingOn = True
         self._begin()
         try:
-            # What is added meanwhile is for another turn.
-            for _ in range(len(waiting)):
-                call = waiting.popleft()
-                self._setShare()
-                try:
-                    call()
-                except Exception:
-                    self._log.failure("{call} failed, called in another turn", call=call)
-                if seconds() >= over:
-                    break
+            self._goOnIn(self._light, light, over)
+            # Some of them in any case: light ones may come without end.
+            self._goOnIn(self._waiting, heavy, max(over, self.seconds() + SHARE))
         finally:
             self._end()
             self._isGoingOn = False
             self.isSpent = isSpent
-        if waiting:
+        if len(self):
             self._schedule()
+
+    def _goOnIn(self, line: deque[Callable[[], object]], most: int, over: float) -> None:
+        """
+        Do the work of those in a line until the time is over.
+
+        @param most: How many calls are made at most.
+        """
+        for _ in range(most):
+            call = line.popleft()
+            self._setShare()
+            try:
+                call()
+            except Exception:
+                self._log.failure("{call} failed, called in another turn", call=call)
+            if self.seconds() >= over:
+                break
 
     def finish(self) -> None:
         """

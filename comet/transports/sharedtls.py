@@ -19,7 +19,7 @@ from zope.interface import implementer
 from comet.framing.tlsrecords import MOST_SILENT, RecordCounter
 from comet.reactor.plainsockets import isEmpty, isPlain, sendPlain
 from comet.reactor.returning import setBeginning
-from comet.reactor.turns import Turns
+from comet.reactor.turns import MUCH, Turns
 from comet.transports.connected import connectionFailed
 from comet.transports.sinks import IPromptTransport
 
@@ -99,17 +99,19 @@ class SharedTLSProtocol(_TLSProtocol):  # type: ignore[misc]
         if self._early is not None:
             self._early += data
         elif self.factory.turns.isSpent:
-            self._wait(data)
+            self._wait(data, len(data) <= MUCH and not self._isBeginning)
         else:
             self._decrypt(data)
 
-    def _wait(self, data: bytes) -> None:
+    def _wait(self, data: bytes, isLight: bool = False) -> None:
         """
         Leave input for another turn.
+
+        @param isLight: See L{Turns.later<comet.reactor.turns.Turns.later>}.
         """
         self._early = data
         self.transport.pauseProducing()
-        self.factory.turns.later(self._goOn)
+        self.factory.turns.later(self._goOn, isLight)
 
     def _decrypt(self, data: bytes) -> None:
         """

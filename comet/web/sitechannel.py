@@ -16,6 +16,7 @@ from comet.access.lookups import Lookup
 from comet.errors import CometError
 from comet.model.clients import Client
 from comet.reactor.returning import setReturning
+from comet.reactor.turns import MUCH
 from comet.transports.detach import deliverHeld, setProtocol
 from comet.transports.exchange import Exchange
 from comet.transports.sinks import tune
@@ -89,7 +90,9 @@ class CometChannel(HeadChannel):
             return
         turns = self.site.turns
         if turns.mustWait(len(data)) and self._isParsing:
-            self._waitForTurn()
+            # The rest of a request may come in many pieces.
+            isFresh = self._hasAnswered and not (self.requests or self._buffer)
+            self._waitForTurn(isFresh and len(data) <= MUCH)
             super().dataReceived(data)
             return
         self._takeInput(data)
@@ -145,13 +148,15 @@ class CometChannel(HeadChannel):
         if isOurs and self.site.turns.seconds() >= self._shareOver:
             self._waitForTurn()
 
-    def _waitForTurn(self) -> None:
+    def _waitForTurn(self, isLight: bool = False) -> None:
         """
         Leave the rest of the input for another turn, and read nothing meanwhile.
+
+        @param isLight: See L{Turns.later<comet.reactor.turns.Turns.later>}.
         """
         self.paused = True
         self._networkProducer.pauseProducing()
-        self.site.turns.later(self._goOn)
+        self.site.turns.later(self._goOn, isLight)
 
     def _goOn(self) -> None:
         """

@@ -108,6 +108,32 @@ class TurnsTests(SynchronousTestCase):
             self.turns.later(self.worker(name, cost=10 * TURN))
         self.assertEqual([self.turn()[1:-1] for _ in range(2)], [["a"], ["b"]])
 
+    def test_lightFirst(self) -> None:
+        """
+        Those that ask for little are called before those that have work left, in their
+        order.
+        """
+        self.turns.later(self.worker("a", parts=2))
+        for name in "xy":
+            self.turns.later(self.worker(name), isLight=True)
+        self.assertEqual(len(self.turns), 3)
+        self.assertEqual(self.turn(), ["begin", "x", "y", "a", "end"])
+        self.turns.later(self.worker("z"), isLight=True)
+        self.assertEqual(self.turn(), ["begin", "z", "a", "end"])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_lightWithoutEnd(self) -> None:
+        """
+        However many ask for little, those that have work left get a share of each turn.
+        """
+        for name in "abc":
+            self.turns.later(self.worker(name, cost=SHARE / 2))
+        for _ in range(4):
+            self.turns.later(self.worker("x", cost=TURN / 2), isLight=True)
+        self.assertEqual(self.turn()[1:-1], ["x", "x", "a", "b"])
+        self.assertEqual(self.turn()[1:-1], ["x", "x", "c"])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
     def test_shareIsSmallerForMany(self) -> None:
         """
         The more wait, the shorter is the share of each, so that together they do not

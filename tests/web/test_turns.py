@@ -95,6 +95,25 @@ class TurnsTests(HubTestCase):
         # The time of the first turn is spent when the third one comes.
         assertFair(self, self.begun, most=3)
 
+    def test_knownBeforeMany(self) -> None:
+        """
+        A client that was served before and asks for one thing, as the time of the turn is
+        spent, does not wait behind clients that have much to ask, or have just come.
+        """
+        known, *others = (self.connect() for _ in range(31))
+        known.send(poll("known"))
+        self.turn()
+        for wire in others[:10]:
+            wire.send(poll("much") * 10)
+        for wire in others[10:]:
+            wire.send(poll("new"))
+        before = len(self.begun)
+        known.send(poll("known"))
+        self.assertFalse(known.transport.isReading)
+        self.turn()
+        self.assertEqual(self.begun[before], "known")
+        self.assertEqual(len(self.begun), 1 + 10 * 10 + 20 + 1)
+
     def test_manyAtOnce(self) -> None:
         """
         Many clients that each ask for one thing in the same moment are no longer turn
@@ -147,7 +166,7 @@ class TurnsTests(HubTestCase):
         read = strictjson.decode
 
         def slowly(*given: Any) -> Any:
-            self.clock.rightNow += 0.0001
+            self.clock.rightNow += SHARE / 20
             return read(*given)
 
         self.patch(publications, "decode", slowly)
@@ -156,7 +175,7 @@ class TurnsTests(HubTestCase):
         said = post("/publish", lines, "Content-Type: application/x-ndjson") + poll("a")
         began = self.clock.seconds()
         wire.transport.protocol.dataReceived(said)
-        self.assertLess(self.clock.seconds() - began, len(lines) / 30 * 0.0001 / 2)
+        self.assertLess(self.clock.seconds() - began, len(lines) / 30 * SHARE / 20 / 2)
         other.send(poll("b"))
         self.assertEqual((self.hub.end.position, self.begun), (0, ["b"]))
         self.turn()
@@ -411,7 +430,7 @@ class TurnsTests(HubTestCase):
             wire.send(get("/channels/a?transport=longpoll") + poll("a") * 20)
             self.clock.advance(0)
         waiting: list[Any] = []
-        self.patch(self.hub.turns, "later", waiting.append)
+        self.patch(self.hub.turns, "later", lambda call, isLight: waiting.append(call))
         self.hub.publish("a", 1)
         self.clock.advance(0)
         self.assertEqual((len(self.begun), len(waiting)), (5, 5))
