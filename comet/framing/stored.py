@@ -17,6 +17,7 @@ from comet.errors import BadChannel, BadMessage
 from comet.framing.publications import checkBase64
 from comet.framing.strictjson import decode
 from comet.model.channels import parseChannel, parseEvent
+from comet.model.cursors import Cursor
 from comet.model.messages import ExcludingMessage, Message
 from comet.model.readerids import isReaderID
 
@@ -169,6 +170,17 @@ def checkStoredEpoch(epoch: Any) -> str:
         raise NotOurs("epoch", f"{_shown(epoch)} is not an epoch")
     checked: str = epoch
     return checked
+
+
+def checkStoredEnd(epoch: Any, position: Any) -> Cursor:
+    """
+    Check where a log ends.
+
+    @raise NotOurs: If no log can end there, or no position could follow.
+    """
+    if type(position) is not int or not 0 <= position < MOST_POSITION:
+        raise NotOurs("end", f"{_shown(position)} is not the end of a log")
+    return Cursor(checkStoredEpoch(epoch), position)
 
 
 def checkStoredPosition(position: Any) -> int:

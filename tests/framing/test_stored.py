@@ -20,9 +20,11 @@ from comet.framing.stored import (
     areStoredPayloads,
     checkManyStored,
     checkStored,
+    checkStoredEnd,
     checkStoredPayload,
 )
 from comet.framing.strictjson import encode
+from comet.model.cursors import Cursor
 
 GOOD: dict[str, Any] = {
     "channel": "news",
@@ -107,6 +109,17 @@ class CheckTests(SynchronousTestCase):
         for field, value in BAD:
             error = self.assertRaises(NotOurs, checkStored, **{**GOOD, field: value})
             self.assertEqual(error.field, field, f"{value!r:.80}")
+
+    def test_end(self) -> None:
+        """
+        A log ends before its first position, or at one that another can follow.
+        """
+        for position in (0, 1, MOST_POSITION - 1):
+            self.assertEqual(checkStoredEnd("e", position), Cursor("e", position))
+        for end in (-1, MOST_POSITION, 2**63 - 1, 1.0, True, "1", None):
+            self.assertRaises(NotOurs, checkStoredEnd, "e", end)
+        for epoch in ("", "a-b", "e" * 33, b"e", None):
+            self.assertRaises(NotOurs, checkStoredEnd, epoch, 1)
 
     def test_refusesFalseBase64(self) -> None:
         """

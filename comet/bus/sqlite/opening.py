@@ -16,7 +16,9 @@ from attrs import frozen
 from comet.bus.sqlite.errors import cannotStart, explain
 from comet.bus.sqlite.files import BESIDE, WatchedFile, kindOf
 from comet.bus.sqlite.lockfile import SUFFIX, Connect, DatabaseInUse, LockFile
+from comet.bus.sqlite.rows import endOf
 from comet.bus.sqlite.schema import APPLICATION_ID, FOREIGN, WrongDatabase, upgrade
+from comet.framing.stored import MOST_POSITION
 from comet.model.cursors import Cursor, newEpoch
 
 # How many seconds to wait while another program has locked the database.
@@ -177,7 +179,7 @@ def _openGuarded(path: str, lockFile: LockFile, connect: Connect) -> OpenDatabas
         connection.execute("BEGIN IMMEDIATE")
         if renewed:
             _renew(connection)
-        end = Cursor(*connection.execute("SELECT epoch, head FROM log").fetchone())
+        end = endOf(connection.execute("SELECT epoch, head FROM log").fetchone())
         life = lockFile.addLife(end.position)
         connection.execute("UPDATE log SET life = ?", (life,))
         connection.execute("COMMIT")
@@ -222,14 +224,18 @@ def _whyRenew(connection: sqlite3.Connection, lockFile: LockFile) -> str:
         "SELECT life, head, "
         # Any other epoch would be copied into the cursors of all readers.
         "length(epoch) BETWEEN 1 AND 32 AND epoch NOT GLOB '*[^A-Za-z0-9]*' "
-        "AND head >= ifnull((SELECT max(position) FROM messages), 0) "
-        "AND head >= ifnull((SELECT max(head) FROM channels), 0) FROM log"
+        # After any other end, positions could not grow.
+        "AND typeof(head) = 'integer' AND head BETWEEN 0 AND :most "
+        "AND head >= ifnull((SELECT max(position) FROM messages WHERE position <= :most), 0) "
+        "AND head >= ifnull((SELECT max(head) FROM channels WHERE head BETWEEN 0 AND :most), 0) "
+        "FROM log",
+        {"most": MOST_POSITION - 1},
     ).fetchone()
     if found is None:
         return _NEW if lockFile.isNew else "the database is new, and the one before it is gone"
     life, end, isSound = found
     if not isSound:
-        return "the end of the log is behind its messages"
+        return "the epoch or the end of the log is damaged, or the end is behind its messages"
     confirmed = lockFile.positionOf(life)
     if confirmed is None and lockFile.isNew:
         return f"the file with {SUFFIX} in its name, which proves that nothing is lost, was gone"
@@ -260,8 +266,10 @@ def _renew(connection: sqlite3.Connection) -> None:
     # Its readers are told of a gap, and ask anew who is there.
     connection.execute("DELETE FROM members")
     connection.execute(
-        "UPDATE log SET epoch = ?, keyBytes = 0, head = max("
-        "head, ifnull((SELECT max(position) FROM messages), 0), "
-        "ifnull((SELECT max(head) FROM channels), 0))",
-        (newEpoch(),),
+        "UPDATE log SET epoch = :epoch, keyBytes = 0, head = CAST(max("
+        "CASE WHEN head BETWEEN 0 AND :most THEN head ELSE 0 END, "
+        "ifnull((SELECT max(position) FROM messages WHERE position <= :most), 0), "
+        "ifnull((SELECT max(head) FROM channels WHERE head BETWEEN 0 AND :most), 0)"
+        ") AS INTEGER)",
+        {"epoch": newEpoch(), "most": MOST_POSITION - 1},
     )

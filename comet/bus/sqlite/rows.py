@@ -13,8 +13,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from comet.bus.sqlite.schema import NONE_DROPPED
-from comet.framing.stored import NotOurs, checkStoredChannel, checkStoredEpoch
+from comet.framing.stored import NotOurs, checkStoredChannel, checkStoredEnd
 from comet.model.channels import isReserved
+from comet.model.cursors import Cursor
 from comet.model.log import Retention
 from comet.model.messages import Message
 
@@ -24,6 +25,23 @@ from comet.model.messages import Message
 CHANNEL_OVERHEAD: Final = 512
 
 _COLUMNS: Final = "id, name, head, floor, oldest, since, held, bytes, due"
+
+
+def endOf(row: Sequence[Any] | None) -> Cursor:
+    """
+    Return where the log ends.
+
+    @param row: The row of the table C{log}, which begins with its epoch and its
+        end, or L{None} if there is none.
+
+    @raise sqlite3.DatabaseError: If comet cannot have written them.
+    """
+    try:
+        if row is None:
+            raise NotOurs("end", "the log has no end")
+        return checkStoredEnd(*row[:2])
+    except NotOurs as error:
+        raise sqlite3.DatabaseError(f"database disk image is malformed: {error}") from None
 
 
 class LogRow:
@@ -68,9 +86,15 @@ class LogRow:
         """
         Read the row.
         """
+        row = connection.execute(
+            "SELECT epoch, head, floor, size, channels, empty, keyBytes, reserved, "
+            "reservedDropped, othersDropped FROM log"
+        ).fetchone()
+        # They are copied into the cursors of live messages, too.
+        self.epoch, self.end = endOf(row)
+        if any(type(each) is not int for each in row[1:]):
+            raise sqlite3.DatabaseError(f"database disk image is malformed: {row!r:.200}")
         (
-            self.epoch,
-            self.end,
             self.floor,
             self.size,
             self.channels,
@@ -78,15 +102,7 @@ class LogRow:
             self.keyBytes,
             self.reserved,
             *self.dropped,
-        ) = connection.execute(
-            "SELECT epoch, head, floor, size, channels, empty, keyBytes, reserved, "
-            "reservedDropped, othersDropped FROM log"
-        ).fetchone()
-        try:
-            # It is copied into the cursors of live messages, too.
-            checkStoredEpoch(self.epoch)
-        except NotOurs as error:
-            raise sqlite3.DatabaseError(f"database disk image is malformed: {error}") from None
+        ) = row[2:]
 
     def empty(self) -> None:
         """

@@ -22,12 +22,12 @@ from comet.bus.sqlite.readrows import (
     fetchNames,
     fetchStored,
 )
+from comet.bus.sqlite.rows import endOf
 from comet.framing.stored import (
     NotOurs,
     StoredMessage,
     checkManyStored,
     checkStoredChannel,
-    checkStoredEpoch,
 )
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
@@ -163,13 +163,10 @@ class Snapshot:
         """
         self._connection = self._connect()
         self._connection.execute("BEGIN")
-        epoch, end, self.floor = self._connection.execute(
-            "SELECT epoch, head, floor FROM log"
-        ).fetchone()
-        try:
-            return Cursor(checkStoredEpoch(epoch), end)
-        except NotOurs as error:
-            raise sqlite3.DatabaseError(f"database disk image is malformed: {error}") from None
+        row = self._connection.execute("SELECT epoch, head, floor FROM log").fetchone()
+        end = endOf(row)
+        self.floor = row[2]
+        return end
 
     def execute(self, statement: str, values: Iterable[Any] = ()) -> sqlite3.Cursor:
         """

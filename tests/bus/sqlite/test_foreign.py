@@ -169,6 +169,55 @@ class ForeignRowTests(StoreTestCase):
         store.close()
         self.assertTrue(self.openStore().end.epoch.isalnum())
 
+    def test_foreignEnd(self) -> None:
+        """
+        A log whose end no position could follow
+        can neither be read nor written, rather than confirm what is lost.  At the next
+        start positions go on after those that are held.
+        """
+        for number, head in enumerate((2**63 - 1, 2**53, -5, 1.5, "x", b"x", 1e300)):
+            with self.subTest(head=head):
+                store = self.openStore()
+                self.assertEqual(self.put(store, "a"), [number + 1])
+                epoch = store.end.epoch
+                self.edit("UPDATE log SET head = ?", head)
+                with self.assertRaises(sqlite3.DatabaseError):
+                    self.read(self.openReader(), "a", Cursor(epoch, 0))
+                [outcome] = store.publish([[publication("a")]], self.now).outcomes
+                self.assertIsInstance(outcome, Unavailable)
+                store.close()
+                store = self.openStore()
+                self.assertNotEqual(store.end.epoch, epoch)
+                self.assertEqual(store.end.position, number + 1)
+                store.close()
+
+    def test_foreignCounts(self) -> None:
+        """
+        A log with a count that is no number, or without its row, cannot be written.
+        """
+        for change in ("UPDATE log SET size = 'x'", "DELETE FROM log"):
+            with self.subTest(change=change):
+                store = self.openStore()
+                self.edit(change)
+                [outcome] = store.publish([[publication("a")]], self.now).outcomes
+                self.assertIsInstance(outcome, Unavailable)
+                store.close()
+                self.edit("UPDATE log SET size = 0")
+
+    def test_foreignPositionKeepsEpoch(self) -> None:
+        """
+        A message at a position that no log reaches is left out, and does not begin a
+        new epoch at each start.
+        """
+        store = self.openStore()
+        self.put(store, "a")
+        epoch = store.end.epoch
+        self.edit("INSERT INTO messages VALUES (?, 1, 0, NULL, NULL, '1')", 2**63 - 1)
+        store.close()
+        store = self.openStore()
+        self.assertEqual(store.end, Cursor(epoch, 1))
+        self.assertEqual(self.put(store, "a"), [2])
+
     def test_filesAreTheOwnersAlone(self) -> None:
         """
         The database and all files beside it can be read by their owner alone,
