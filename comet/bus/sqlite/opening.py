@@ -13,6 +13,7 @@ from typing import Final
 
 from attrs import frozen
 
+from comet.bus.sqlite import files
 from comet.bus.sqlite.errors import cannotStart, explain
 from comet.bus.sqlite.files import BESIDE, WatchedFile, kindOf
 from comet.bus.sqlite.lockfile import SUFFIX, Connect, DatabaseInUse, LockFile
@@ -184,8 +185,8 @@ def _openGuarded(path: str, lockFile: LockFile, connect: Connect) -> OpenDatabas
         connection.execute("UPDATE log SET life = ?", (life,))
         connection.execute("COMMIT")
         lockFile.setLife(life)
-        database = WatchedFile(path, mayShrink=False)
-        journal = WatchedFile(f"{path}-wal", mayShrink=True)
+        database = WatchedFile(path)
+        journal = WatchedFile(f"{path}-wal", movesInto=database)
     except BaseException:
         connection.close()
         raise
@@ -202,7 +203,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
         )
     # Each commit must be on the disk before a publisher is answered.
     connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA journal_size_limit = 67108864")
+    connection.execute(f"PRAGMA journal_size_limit = {files.JOURNAL_BYTES}")
 
 
 def _check(path: str, connection: sqlite3.Connection) -> None:

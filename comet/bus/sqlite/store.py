@@ -370,11 +370,12 @@ class Store:
 
     def _note(self) -> sqlite3.Error | None:
         """
-        Note the log end in the lock file.
+        Note the log end in the lock file, and what was written for it.
 
         @return: Why it could not be noted, or L{None}.
         """
         assert self._opened is not None, "the store is not open"
+        self._opened.journal.noteWritten()
         try:
             self._opened.lockFile.note(self.end.position, self._opened.database.written)
         except sqlite3.Error as error:

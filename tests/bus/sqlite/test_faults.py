@@ -5,11 +5,13 @@ fails, and what is stored then.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 
+from comet.bus.sqlite import files
 from comet.bus.sqlite.errors import explain, reasonOf
 from comet.bus.sqlite.store import Store, Stored
 from comet.errors import Unavailable, Unknown
@@ -232,6 +234,36 @@ class FaultTests(StoreTestCase):
             self.assertEqual(stored.end.position, 60)
             self.assertRaises(Unavailable, store.probe)
 
+    def test_journalCutShort(self) -> None:
+        """
+        The same when the write-ahead log was cut short in its place, after many
+        messages or one, also where an earlier part of it was moved into the database.
+        """
+        number = 0
+        for count in (1, 60):
+            for cut in (0, 100, 5000):
+                for isMoved in (False, True):
+                    number += 1
+                    store = self.openStore(path=f"{self.path}{number}")
+                    if isMoved:
+                        self.put(store, "a", b"x" * 4000)
+                        with closing(sqlite3.connect(store.path)) as connection:
+                            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                        self.put(store, "a")
+                        # The times of files are as coarse as the ticks of the system.
+                        os.utime(store.path, ns=(0, os.stat(store.path).st_mtime_ns - 10**9))
+                    self.put(store, "a " * count, b"x" * 4000)
+                    end = store.end
+                    os.truncate(f"{store.path}-wal", cut)
+                    for _ in range(2):
+                        [outcome] = store.publish([[publication("a")]], self.now).outcomes
+                        self.assertIsInstance(outcome, Unavailable)
+                        self.assertIn("cut short", str(outcome))
+                    self.assertEqual(store.end, end)
+                    # What is left of the log cannot be moved into the database.
+                    with contextlib.suppress(sqlite3.Error):
+                        store.close()
+
     def test_journalShrinks(self) -> None:
         """
         Another program may have SQLite move the write-ahead log into the
@@ -243,6 +275,20 @@ class FaultTests(StoreTestCase):
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         self.assertLess(os.path.getsize(self.path + "-wal"), before)
         self.put(self.store, "a")
+
+    def test_journalShrinksToItsLimit(self) -> None:
+        """
+        SQLite itself cuts the log short when it begins it anew.
+        """
+        self.patch(files, "JOURNAL_BYTES", 100_000)
+        self.store.close()
+        store = self.openStore()
+        self.put(store, "a " * 100, b"x" * 4000)
+        for _ in range(3):
+            with closing(sqlite3.connect(self.path)) as connection:
+                connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            self.put(store, "a a")
+        self.assertLess(os.path.getsize(self.path + "-wal"), 200_000)
 
     def assertNothingOnce(self, stored: Stored) -> None:
         """

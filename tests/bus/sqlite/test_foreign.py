@@ -171,9 +171,9 @@ class ForeignRowTests(StoreTestCase):
 
     def test_foreignEnd(self) -> None:
         """
-        A log whose end no position could follow
-        can neither be read nor written, rather than confirm what is lost.  At the next
-        start positions go on after those that are held.
+        A log whose end no position could follow can neither be read nor written: what
+        it confirmed would be lost.  At the next start positions go on after those that
+        are held.
         """
         for number, head in enumerate((2**63 - 1, 2**53, -5, 1.5, "x", b"x", 1e300)):
             with self.subTest(head=head):
