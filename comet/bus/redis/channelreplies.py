@@ -9,7 +9,15 @@ from typing import Any, NamedTuple
 
 from attrs import frozen
 
-from comet.bus.redis.replies import BadReply, channelOf, epochOf, fieldsOf, numberOf, rowsOf
+from comet.bus.redis.replies import (
+    BadReply,
+    channelOf,
+    channelsOf,
+    epochOf,
+    fieldsOf,
+    numberOf,
+    rowsOf,
+)
 from comet.framing.stored import NotOurs
 from comet.model.cursors import Cursor
 
@@ -119,12 +127,12 @@ def readFoundChannels(reply: Any) -> FoundChannels:
     _, epoch, end, floor, highest, isLost, isComplete, *rest = fieldsOf(reply, 7)
     channels: dict[str, ChannelState] = {}
     refused = []
-    for name, newest, own, oldest in rowsOf(rest, 4):
+    for name, (_, newest, own, oldest) in zip(channelsOf(rest[::4]), rowsOf(rest, 4), strict=True):
         state = ChannelState(numberOf(newest), numberOf(own), numberOf(oldest))
-        try:
-            channels[channelOf(name)] = state
-        except NotOurs as error:
-            refused.append(error)
+        if isinstance(name, NotOurs):
+            refused.append(name)
+        else:
+            channels[name] = state
     return FoundChannels(
         Cursor(epochOf(epoch), numberOf(end)),
         numberOf(floor),
@@ -143,11 +151,11 @@ def readOrdered(reply: Any) -> OrderedChannels:
     _, epoch, end, floor, following, *rest = fieldsOf(reply, 5)
     channels: list[tuple[str, int]] = []
     refused = []
-    for name, position in rowsOf(rest, 2):
-        try:
-            channels.append((channelOf(name), numberOf(position)))
-        except NotOurs as error:
-            refused.append(error)
+    for name, (_, position) in zip(channelsOf(rest[::2]), rowsOf(rest, 2), strict=True):
+        if isinstance(name, NotOurs):
+            refused.append(name)
+        else:
+            channels.append((name, numberOf(position)))
     return OrderedChannels(
         Cursor(epochOf(epoch), numberOf(end)),
         numberOf(floor),

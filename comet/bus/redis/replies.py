@@ -8,9 +8,15 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from comet.framing.stored import checkStoredChannel
+from comet.framing.stored import NotOurs, checkStoredChannel
+from comet.model.channels import MAX_NAME_BYTES
 
 _EPOCH: Final = re.compile(rb"[A-Za-z0-9]{1,32}")
+
+# What usual names are of, with line breaks between them; and what makes one of them
+# invalid, or is not usual.
+_USUAL: Final = b"\n$-./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"
+_UNUSUAL: Final = (b"//", b"/\n", b"\n/", b"\n\n", b"/.", b"\n.")
 
 # A position that is written as a text.
 POSITION: Final = re.compile(r"[0-9]{1,19}", re.ASCII)
@@ -103,6 +109,34 @@ def channelOf(value: Any) -> str:
     except BadReply:
         name = None
     return checkStoredChannel(name)
+
+
+def channelsOf(values: Sequence[Any]) -> Sequence[str | NotOurs]:
+    """
+    Read the names of some channels, as L{channelOf} does: of each its name, or what is
+    wrong with it.
+
+    An answer may have a thousand, while all clients wait: names of usual characters are
+    checked together.
+    """
+    try:
+        joined = b"\n%b\n" % b"\n".join(values)
+    except TypeError:
+        joined = b"\n\n"
+    isUsual = not joined.translate(None, _USUAL) and not any(each in joined for each in _UNUSUAL)
+    if isUsual and max(map(len, values)) <= MAX_NAME_BYTES:
+        names = joined[1:-1].decode().split("\n")
+        # One that has a line break itself is more than one here.
+        if len(names) == len(values):
+            return names
+    return [_channelOrFault(each) for each in values]
+
+
+def _channelOrFault(value: Any) -> str | NotOurs:
+    try:
+        return channelOf(value)
+    except NotOurs as error:
+        return error
 
 
 def isEpoch(value: bytes) -> bool:

@@ -15,11 +15,12 @@ from comet.bus.redis import (
     channelreplies,
     messagereplies,
     pushes,
+    replies,
     statereplies,
     storedreplies,
     upkeepreplies,
 )
-from comet.bus.redis.replies import BadReply, NoLog, Overdue
+from comet.bus.redis.replies import BadReply, NoLog, Overdue, channelOf, channelsOf
 from comet.framing.stored import NotOurs
 from comet.model.cursors import Cursor
 from comet.model.messages import Publication
@@ -39,6 +40,11 @@ ITEM = st.integers(-3, 10) | st.sampled_from(
         None,
         1.5,
     ]
+)
+NAME = (
+    ITEM
+    | st.text("a0.-_$/*,\n\r\x00\u00e9", max_size=5).map(str.encode)
+    | st.integers(250, 260).map(lambda size: b"a" * size)
 )
 REPLY = st.recursive(ITEM, lambda inner: st.lists(inner, max_size=14), max_leaves=20)
 
@@ -62,6 +68,29 @@ class ReplyTests(SynchronousTestCase):
     """
     The functions that read the answers of scripts, and pushes.
     """
+
+    @settings(deadline=None, max_examples=300)
+    @given(st.lists(NAME, max_size=6))
+    def test_names(self, values: list[Any]) -> None:
+        """
+        Names that are checked together are valid if each is by itself.
+        """
+        for value, found in zip(values, channelsOf(values), strict=True):
+            if isinstance(found, NotOurs):
+                with self.assertRaises(NotOurs):
+                    channelOf(value)
+            else:
+                self.assertEqual(found, channelOf(value))
+
+    def test_namesAreCheckedTogether(self) -> None:
+        """
+        Of names with usual characters, none is checked alone.
+        """
+        names = [f"a/{number}-_.x/$y" for number in range(1000)]
+        calls: list[object] = []
+        self.patch(replies, "checkStoredChannel", calls.append)
+        self.assertEqual(channelsOf([name.encode() for name in names]), names)
+        self.assertEqual(calls, [])
 
     @settings(deadline=None, max_examples=300)
     @given(REPLY | st.lists(ITEM, max_size=20).map(lambda items: [b"OK", b"abc", *items]))
