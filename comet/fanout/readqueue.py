@@ -36,7 +36,9 @@ from comet.reactor.turns import SHARE, Turns
 # is about half a millisecond, of the bus or of this process.  No question counts for more
 # than half of it: the bus has the next one when it is done with one.
 MOST_ASKED: Final = 16
-MOST_ASKED_WIDE: Final = 32
+# Those about patterns, which are asked in many steps: each other answer of the bus waits for
+# one step of each.
+MOST_ASKED_WIDE: Final = 16
 
 # For how many seconds a question takes room.  One that the bus never answers must not
 # take it for ever.
