@@ -18,7 +18,7 @@ from zope.interface import implementer
 
 from comet.framing.tlsrecords import MOST_SILENT, RecordCounter
 from comet.reactor.plainsockets import isEmpty, isPlain, sendPlain
-from comet.reactor.returning import setBeginning
+from comet.reactor.returning import isReturning, setBeginning
 from comet.reactor.turns import MUCH, Turns
 from comet.transports.connected import connectionFailed
 from comet.transports.sinks import IPromptTransport
@@ -99,7 +99,8 @@ class SharedTLSProtocol(_TLSProtocol):  # type: ignore[misc]
         if self._early is not None:
             self._early += data
         elif self.factory.turns.isSpent:
-            self._wait(data, len(data) <= MUCH and not self._isBeginning)
+            isBehind = self._isBeginning or isReturning(self.transport)
+            self._wait(data, len(data) <= MUCH and not isBehind)
         else:
             self._decrypt(data)
 

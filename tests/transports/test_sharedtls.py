@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import ssl
+from functools import partial
 from pathlib import Path
 from typing import Any
 from weakref import ref
@@ -20,7 +21,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.framing.tlsrecords import MOST_SILENT
-from comet.reactor.returning import isBeginning
+from comet.reactor.returning import isBeginning, setReturning
 from comet.reactor.turns import SHARE, TURN, Turns
 from comet.transports.sharedtls import SharedTLSFactory, encrypted
 from comet.transports.sinks import PromptSink, makeSink
@@ -216,6 +217,28 @@ class SharedTLSTests(SynchronousTestCase):
         self.assertTrue(self.transport.isReading)
         self.clock.settle()
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_littleFirst(self) -> None:
+        """
+        A client that was heard before, and sends little, waits before clients that have
+        work left; one in the middle of a request waits behind them.
+        """
+        self.exchange()
+        wrapped = self.protocol.wrappedProtocol
+        self.protocol.dataReceived(self.client.say(b"begun"))
+
+        def noting(heard: list[bytes]) -> None:
+            heard.append(wrapped.data)
+
+        for isBehind in (False, True):
+            setReturning(self.transport, isBehind)
+            wrapped.data = b""
+            self.spend()
+            heard: list[bytes] = []
+            self.turns.later(partial(noting, heard))
+            self.protocol.dataReceived(self.client.say(b"little"))
+            self.clock.settle()
+            self.assertEqual((heard, wrapped.data), ([b"" if isBehind else b"little"], b"little"))
 
     def test_workIsCounted(self) -> None:
         """

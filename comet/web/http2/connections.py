@@ -23,6 +23,7 @@ from zope.interface import implementer
 
 from comet.http.pace import BODY_TIME, extended
 from comet.logging.clientlog import ClientLogger
+from comet.reactor.returning import setReturning
 from comet.reactor.timers import NOT_SET
 from comet.transports.connected import connectionFailed
 from comet.transports.sinks import tune
@@ -218,8 +219,18 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
             else:
                 self._work()
         if not self._isOver:
-            self._timeouts.received(len(data), self._receiver.isWithin)
-            self._watch()
+            self._measure(len(data))
+
+    def _measure(self, size: int) -> None:
+        """
+        Give the client time for the rest of a frame, which is read behind others.
+
+        @param size: How many bytes came last.
+        """
+        isWithin = self._receiver.isWithin
+        setReturning(self.transport, isWithin)
+        self._timeouts.received(size, isWithin)
+        self._watch()
 
     def _watch(self) -> None:
         """
@@ -349,8 +360,7 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         self.transport.resumeProducing()
         self._work()
         if not self._isOver:
-            self._timeouts.received(0, self._receiver.isWithin)
-            self._watch()
+            self._measure(0)
 
     def _happened(self, event: Received | None) -> None:
         if isinstance(event, RequestBegun):

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from comet.reactor.returning import isReturning
 from comet.reactor.turns import SHARE
 from comet.web.http2.budgets import Budget
 from tests.reactor.test_turns import assertFair
@@ -50,6 +51,21 @@ class TurnsTests(Http2TestCase):
             client.headers(ident, request(b"GET", path))
             for ident, path in zip(idents, paths, strict=True)
         )
+
+    def test_inPieces(self) -> None:
+        """
+        A client that sends single bytes of a frame, or small parts of a field block, is
+        behind others until that is whole.
+        """
+        client = self.client()
+        data = self.polls(client, "a")
+        self.assertFalse(isReturning(client.wire.transport))
+        for at in range(len(data) - 1):
+            client.wire.send(data[at : at + 1])
+            self.assertTrue(isReturning(client.wire.transport), data[:at])
+        client.wire.send(data[-1:])
+        self.assertFalse(isReturning(client.wire.transport))
+        self.assertEqual(self.begun, ["a"])
 
     def test_othersAreServedBetween(self) -> None:
         """
