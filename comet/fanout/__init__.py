@@ -15,6 +15,7 @@ The map, lower modules first:
   - L{departures}: closing many readers, each at its own moment
   - L{counting}: how many readers there are
   - L{delivery}: how the messages of a tick reach the readers of a group
+  - L{busygroups}: flushes that take long, and go on in later turns
   - L{groups}: readers of the same names in the same shape
   - L{catchups}: the responses to polls that have read the log, for others
   - L{registry}: which groups there are, and what the bus lets be heard

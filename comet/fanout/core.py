@@ -14,7 +14,8 @@ publisher that has an answer knows that the readers of this node were written to
 
   - C{cursor} is where all live readers stand: everything up to it was delivered
     to them, or was not of their names.  A tick moves it at its end.  In the
-    middle of a tick a group knows by itself whether it was flushed already.
+    middle of a tick a group knows by itself whether it was flushed already; and so
+    does a group whose flush goes on in later turns.
 
   - A reader joins its group once it has read the log to its end.  It may then be
     ahead of the cursor, since the bus stores a message before the fan-out hears
@@ -30,10 +31,10 @@ publisher that has an answer knows that the readers of this node were written to
   - An epoch is one life of the log.  A tick that brings another epoch moves the
     cursor there.  Readers notice it by themselves when they read.
 
-  - Not all is done in one turn.  Large groups of polls are answered in parts
-    (the L{backlog<comet.fanout.backlog>}), and only some of the readers that
-    have more to read go on in each turn, so that new requests are not kept
-    waiting.
+  - Not all is done in one turn.  Large groups of streams are written, and large
+    groups of polls are answered, in parts (L{busygroups<comet.fanout.busygroups>}, and the
+    L{backlog<comet.fanout.backlog>}), and only some of the readers that have more to
+    read go on in each turn, so that new requests are not kept waiting.
 
 While readers are written to, applications' receivers are called, which may
 publish, subscribe, and close readers.  What they publish is for the next tick.
@@ -44,6 +45,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from time import time
 from typing import Any, Final, TypeAlias
 
@@ -52,6 +54,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
 from comet.fanout.backlog import Backlog
+from comet.fanout.busygroups import Answers, Busy, Parts
 from comet.fanout.catchups import CatchUps
 from comet.fanout.delivery import Member
 from comet.fanout.encodingcache import EncodingCache
@@ -120,6 +123,8 @@ class Fanout:
 
     @ivar backlog: What is left to do of earlier ticks.
 
+    @ivar parts: The groups whose flush takes long.
+
     @ivar catchUps: Bounds the responses that groups keep for polls that catch up.
 
     @ivar unsent: Counts the bytes of responses that wait for their clients.
@@ -186,6 +191,7 @@ class Fanout:
         # Readers that go on reading in a later turn.
         self._due: deque[Member] = deque()
         self.backlog = Backlog()
+        self.parts = Parts(clock.seconds)
         # Called after the next tick: publishers to be answered.
         self._afterFlush: list[tuple[bool, Callable[[], None]]] = []
         self.beforeTick: Callable[[], bool] = _nothing
@@ -244,10 +250,12 @@ class Fanout:
         readers: at once, if it has been.
 
         @param isNew: Whether the caller cares only for what was heard since the last tick:
-            it does not wait for what is left of earlier ones.
+            it waits for what is left of earlier ones only where its own messages do.
         """
         if self._heard or self._wasInterrupted:
             self._afterFlush.append((isNew, call))
+        elif self.parts.busy and not isNew:
+            self._afterGroups(list(self.parts.busy), partial(self.backlog.add, call, isPart=False))
         elif self.backlog.calls and not isNew:
             self.backlog.add(call, isPart=False)
         else:
@@ -327,14 +335,19 @@ class Fanout:
                 self._log.failure("what was published in this turn could not be stored")
             self._isTickDue = False
             self._tickCall = None
+            parts = self.parts
+            parts.left, parts.over = parts.most, None
             self._flush()
+            if parts.busy:
+                self._renewBudget()
+                parts.goOn()
             if self.backlog.calls or self.backlog.first:
                 self.backlog.go()
         finally:
             self._isTicking = False
         if self._drained:
             self._tellDrained()
-        if self.backlog.calls or self.backlog.first or isAnotherDue:
+        if self.backlog.calls or self.backlog.first or isAnotherDue or self.parts.busy:
             self.tickSoon()
         if self._due:
             self._pumpDue()
@@ -350,6 +363,7 @@ class Fanout:
         self._touched = None
         end, self._heardEnd = self._heardEnd, None
         calls, self._afterFlush = self._afterFlush, []
+        touched: Mapping[Group, Sequence[Message]] = {}
         left = len(self.backlog.calls)
         if messages:
             newest = self._cursorOf(messages[-1])
@@ -357,6 +371,8 @@ class Fanout:
                 end = newest
         if end is not None:
             if end.epoch != self.cursor.epoch:
+                # The positions of the old epoch mean nothing from now on.
+                self.parts.finish()
                 self.cursor = Cursor(end.epoch, 0)
                 self.heardFrom = 0
             elif end.position < self.cursor.position:
@@ -390,10 +406,51 @@ class Fanout:
             # First the readers are written to, then the publishers are answered.
             hasParts = len(self.backlog.calls) > left
             for isNew, call in calls:
-                if isNew and not hasParts:
+                isFirst = isNew and not hasParts
+                if self.parts.busy and (busy := self._busyFor(touched, isNew)):
+                    self._afterGroups(busy, partial(self._answerLater, call, isFirst))
+                elif isFirst:
                     self.backlog.first.append(call)
                 else:
                     self.backlog.calls.append((False, call))
+
+    def _busyFor(self, touched: Mapping[Group, object], isNew: bool) -> list[Busy]:
+        """
+        Return the busy groups for which the publishers of a tick wait.
+
+        @param touched: The groups that were given messages of the tick.
+
+        @param isNew: As for L{whenFlushed}.
+        """
+        busy = self.parts.busy
+        return [group for group in touched if group in busy] if isNew else list(busy)
+
+    def _answerLater(self, call: Callable[[], None], isFirst: bool) -> None:
+        """
+        Make a call in this tick or a later one.
+
+        @param isFirst: Whether it does not wait for polls that are answered in parts.
+        """
+        if isFirst:
+            self.backlog.first.append(call)
+        else:
+            self.backlog.calls.append((False, call))
+
+    def _afterGroups(self, groups: Sequence[Busy], call: Callable[[], None]) -> None:
+        """
+        Call something once busy groups have written what they were given until now.
+        """
+        answers = Answers(call, len(groups))
+        for group in groups:
+            if group.rest is not None:
+                group.rest.wait(answers)
+
+    def _renewBudget(self) -> None:
+        """
+        Let as much be compressed as a tick may.
+        """
+        if self.encodings.budget.left < MOST_AT_ONCE:
+            self.encodings.budget.renew()
 
     def _cursorOf(self, message: Message) -> Cursor:
         """
@@ -409,6 +466,8 @@ class Fanout:
         self.catchUps.clear()
         for reader in list(self.readers):
             reader.unsettle()
+        # The readers have left their groups.
+        self.parts.abandon()
         epoch = self.bus.end.epoch
         if epoch != self.cursor.epoch:
             self.cursor = Cursor(epoch, 0)
@@ -447,7 +506,7 @@ class Fanout:
         self._tellDrained()
 
     def _tellDrained(self) -> None:
-        while self._drained and not (self.leaving or self.backlog):
+        while self._drained and not (self.leaving or self.backlog or self.parts):
             self._drained.pop(0).callback(None)
 
     def whenDrained(self) -> Deferred[None]:
@@ -479,5 +538,8 @@ class Fanout:
         self.turns.finish()
         self.questions.stop()
         if self._tickCall is not None:
+            self._tickCall.cancel()
+            self._tick()
+        while (self.parts or self.backlog) and self._tickCall is not None:
             self._tickCall.cancel()
             self._tick()

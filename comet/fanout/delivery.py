@@ -41,9 +41,40 @@ class DirectReaders(Protocol):
         socket.
         """
 
+    @property
+    def isPart(self) -> bool:
+        """
+        Whether these are only some of the readers, few enough to be written to at once.
+        """
+
+
+class GroupReaders(DirectReaders, Protocol):
+    """
+    What a delivery needs of a group whose readers it closes.
+    """
+
     def takeDirect(self) -> dict[Any, DirectSocket]:
         """
-        Remove these readers from the group.  The caller closes them.
+        Remove the direct readers from the group.  The caller closes them.
+        """
+
+
+class DirectParts(Protocol):
+    """
+    Writes what was prepared to direct readers, some at a time.
+    """
+
+    @property
+    def atOnce(self) -> int:
+        """
+        How many readers are to be written to between two looks at the clock.
+        """
+
+    def write(self, direct: dict[Any, DirectSocket], wroteAt: float) -> None:
+        """
+        Write to some of the readers.  A failure closes all of these.
+
+        @param wroteAt: The time of now, in seconds of the reactor's clock.
         """
 
 
@@ -63,12 +94,13 @@ class Delivery(Protocol[P]):
         @param end: The readers have no other message up to here.
         """
 
-    def deliver(self, group: DirectReaders, prepared: P) -> bool:
+    def deliver(self, group: GroupReaders, prepared: P) -> bool | DirectParts:
         """
         Give what was prepared to all L{direct<DirectReaders.direct>} readers of
         a group.  A failure closes all of them.
 
-        @return: Whether they have it.  If not, each reader takes it by itself.
+        @return: C{True} if they have it; C{False} if each reader is to take it by itself; or
+            what writes to some at a time, if to write to all would take long.
         """
 
 

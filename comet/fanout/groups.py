@@ -10,7 +10,8 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from twisted.python.failure import Failure
 
-from comet.fanout.delivery import Delivery, Member
+from comet.fanout.busygroups import EACH_COST, Parts, Queued, Rest
+from comet.fanout.delivery import Delivery, DirectParts, Member
 from comet.interfaces.sockets import DirectSocket
 from comet.logging.clientlog import ClientLogger
 from comet.model.cursors import Cursor
@@ -67,6 +68,12 @@ class Ticking(Protocol):
         Tells the time of now, in seconds from any moment.
         """
 
+    @property
+    def parts(self) -> Parts:
+        """
+        The groups whose flush takes long.
+        """
+
 
 class Registering(Protocol):
     """
@@ -108,8 +115,11 @@ class Group:
 
     @ivar members: How many readers belong to it, live or not.
 
-    @ivar flushed: The last message that the group was given; or, before the
-        first one, the fan-out's cursor when the group was made.
+    @ivar flushed: The last message that the group was given, though it may wait in its
+        queue; or, before the first one, the fan-out's cursor when the group was made.
+
+    @ivar rest: While the group is I{busy}, what is left of its flush: see
+        L{comet.fanout.busygroups}.  Otherwise L{None}.
 
     @ivar since: The first cursor from which on every message of its names was heard,
         unless the fan-out was interrupted: where the first reader of this epoch stood
@@ -127,6 +137,8 @@ class Group:
 
     _log = ClientLogger()
 
+    isPart = False
+
     __slots__ = (
         "__weakref__",
         "_ahead",
@@ -143,6 +155,7 @@ class Group:
         "key",
         "members",
         "names",
+        "rest",
         "since",
         "size",
         "timerSlot",
@@ -177,6 +190,7 @@ class Group:
         self._ahead: dict[Member, None] = {}
         # During a flush: the readers that were not given the messages yet.
         self._pending: dict[Member, None] = {}
+        self.rest: Rest | None = None
 
     def __len__(self) -> int:
         """
@@ -203,7 +217,17 @@ class Group:
 
     def joinAtCursor(self, reader: Member) -> None:
         """
-        Make a member live that stands at the fan-out's cursor.
+        Make a member live that stands at the fan-out's cursor, also by its own progress.
+        """
+        if self.rest is None:
+            self._place(reader)
+        else:
+            # The group comes to that cursor later.
+            self._ahead[reader] = None
+
+    def _place(self, reader: Member) -> None:
+        """
+        Put a reader into the table of those that stand where the group does.
         """
         if reader.direct is None:
             self._indirect[reader] = None
@@ -218,6 +242,8 @@ class Group:
             self.direct.pop(reader, None)
         self._indirect.pop(reader, None)
         self._ahead.pop(reader, None)
+        if self._pending:
+            self._pending.pop(reader, None)
 
     def takeDirect(self) -> dict[Member, DirectSocket]:
         """
@@ -229,8 +255,8 @@ class Group:
 
     def hasFlushedPast(self, cursor: Cursor) -> bool:
         """
-        Whether the group was given a message after this cursor: then a reader
-        at the cursor must read that message from the log.
+        Whether the group was given a message after this cursor, though it may wait in its
+        queue: then a reader at the cursor must read that message from the log.
         """
         flushed = self.flushed
         return flushed.epoch == cursor.epoch and flushed.position > cursor.position
@@ -240,6 +266,12 @@ class Group:
         Everything up to this cursor was delivered to a live reader, unless the
         reader is ahead of it.
         """
+        rest = self.rest
+        if rest is not None:
+            if reader in self._pending:
+                return rest.at
+            # The group has not come to one that is ahead.
+            return reader.progress.cursor if reader in self._ahead else rest.given
         isAtCursor = reader in self._indirect or reader in self.direct
         if isAtCursor and reader not in self._pending:
             if self.hasFlushedPast(self._ticking.cursor):
@@ -249,7 +281,8 @@ class Group:
 
     def flush(self, messages: Sequence[Message], end: Cursor, prepared: Prepared) -> None:
         """
-        Give every live reader those of these messages that it has not read.
+        Give every live reader those of these messages that it has not read: now, or in
+        later turns if it takes long.
 
         While readers are written to, they and others may leave, join, publish,
         or be closed.
@@ -264,28 +297,135 @@ class Group:
         last = messages[-1]
         isEnd = last.position == end.position and last.epoch == end.epoch
         self.flushed = end if isEnd else last.cursor
-        self.wroteAt = self._ticking.seconds()
         if self.catchUps is not None:
             self._dropCatchUps(last)
+        rest = self.rest
+        if rest is not None:
+            rest.queue.append(Queued(messages, end, []))
+            return
+        self.wroteAt = self._ticking.seconds()
+        self._write(messages, end, prepared)
+        if self.rest is not None:
+            self._ticking.parts.begin(self)
+
+    def _write(self, messages: Sequence[Message], end: Cursor, prepared: Prepared) -> None:
+        """
+        Give the readers these messages; or leave it in L{rest} if it takes long.
+        """
         key = (self.delivery, id(messages))
         ahead = self._align(messages, end) if self._ahead else []
         readers = list(self._indirect)
+        pending = self._pending = dict.fromkeys(readers)
+        direct: list[Member] = []
+        delivered: bool | DirectParts = True
         if self.direct:
             given = prepared.get(key)
             if given is None:
                 given = prepared[key] = self._prepare(messages, end)
-            if given is _FAILED or not self._deliver(given):
-                readers += self.direct
-        self._pending = dict.fromkeys(readers)
+            delivered = False
+            if given is not _FAILED:
+                try:
+                    delivered = self.delivery.deliver(self, given)
+                except Exception:
+                    direct += self.direct
+                    pending.update(dict.fromkeys(direct))
+                    self._failAll(direct)
+                    delivered, direct = True, []
+            if delivered is not True:
+                direct += self.direct
+                pending.update(dict.fromkeys(direct))
+            if delivered is False:
+                readers += direct
         if ahead:
             readers += self._giveTails(ahead, messages, end)
+        parts, cost = self._ticking.parts, len(readers) * EACH_COST
+        if isinstance(delivered, bool) and cost <= parts.left:
+            parts.left -= cost
+            for reader in readers:
+                # A write to one reader may have made another one leave.
+                if reader in pending:
+                    if key not in prepared:
+                        prepared[key] = self._prepare(messages, end)
+                    self._give(reader, prepared[key])
+                    if reader in pending:
+                        del pending[reader]
+            return
+        rest = self.rest
+        if rest is None:
+            rest = self.rest = Rest(self._ticking.cursor, self.flushed)
+        if key not in prepared:
+            prepared[key] = self._prepare(messages, end)
+        rest.messages, rest.prepared = messages, prepared[key]
+        rest.readers.extend(readers)
+        if not isinstance(delivered, bool):
+            rest.direct, rest.inParts = direct, delivered
+
+    def goOn(self, over: float) -> bool:
+        """
+        See L{Busy.goOn<comet.fanout.busygroups.Busy.goOn>}.
+        """
+        seconds = self._ticking.seconds
+        self.wroteAt = seconds()
+        while (rest := self.rest) is not None:
+            if not self._writeRest(rest, over):
+                return False
+            rest.written()
+            if not rest.queue:
+                rest.messages = ()
+                self.rest = None
+                break
+            messages, end = rest.takeQueued()
+            self._write(messages, end, {})
+            if seconds() >= over:
+                return False
+        return True
+
+    def _writeRest(self, rest: Rest, over: float) -> bool:
+        """
+        Go on with one flush.
+
+        @return: Whether all readers have it.
+        """
+        seconds, pending = self._ticking.seconds, self._pending
+        while rest.direct and rest.inParts is not None:
+            count = rest.inParts.atOnce
+            some, rest.direct = rest.direct[:count], rest.direct[count:]
+            self._writeSome(rest.inParts, [reader for reader in some if reader in pending])
+            if seconds() >= over:
+                return not (rest.direct or rest.readers)
+        rest.inParts = None
+        while rest.readers:
+            for _ in range(min(self._ticking.parts.eachAtOnce, len(rest.readers))):
+                reader = rest.readers.popleft()
+                if reader in pending:
+                    self._give(reader, rest.prepared)
+                    pending.pop(reader, None)
+            if seconds() >= over:
+                break
+        return not rest.readers
+
+    def _writeSome(self, inParts: DirectParts, readers: Sequence[Member]) -> None:
+        """
+        Write to some direct readers.
+        """
+        if not readers:
+            return
+        try:
+            inParts.write({reader: self.direct[reader] for reader in readers}, self.wroteAt)
+        except Exception:
+            self._failAll(readers)
         for reader in readers:
-            # A write to one reader may have made another one leave.
-            if reader in self._indirect or reader in self.direct:
-                if key not in prepared:
-                    prepared[key] = self._prepare(messages, end)
-                self._give(reader, prepared[key])
-            del self._pending[reader]
+            self._pending.pop(reader, None)
+
+    def abandon(self) -> None:
+        """
+        See L{Busy.abandon<comet.fanout.busygroups.Busy.abandon>}.  The readers have left to
+        read the log, each from where it stands.
+        """
+        rest, self.rest = self.rest, None
+        self._pending = {}
+        if rest is not None:
+            rest.drop()
 
     def _dropCatchUps(self, last: Message) -> None:
         """
@@ -302,6 +442,7 @@ class Group:
         """
         Give a live reader of this group those of some messages that it has not read, and is
         not spared.  Called before L{flush} with the same messages, which then gives it none.
+        In a busy group, it is first given what it waits for.
 
         @param messages: As for L{flush}.
 
@@ -311,9 +452,10 @@ class Group:
         if stands.epoch != end.epoch or stands.position >= end.position:
             # It has read of a new epoch, or these messages.
             return
+        owed = messages if self.rest is None else [*self.rest.owed(), *messages]
         own = [
             message
-            for message in messages
+            for message in owed
             if message.position > stands.position and message.exclude != reader.readerID
         ]
         reader.progress.advance(stands.position)
@@ -337,7 +479,7 @@ class Group:
             stands = reader.progress.cursor
             if reader.direct is not None and stands.epoch == epoch and stands.position < first:
                 del self._ahead[reader]
-                self.joinAtCursor(reader)
+                self._place(reader)
             else:
                 rest.append(reader)
         return rest
@@ -368,7 +510,7 @@ class Group:
             # A reader that has read beyond C{end} stays ahead.
             if reader in self._ahead and reader.progress.cursor.position <= end.position:
                 del self._ahead[reader]
-                self.joinAtCursor(reader)
+                self._place(reader)
         return none
 
     def _prepare(self, messages: Sequence[Message], end: Cursor) -> Any:
@@ -383,24 +525,18 @@ class Group:
             )
             return _FAILED
 
-    def _deliver(self, prepared: Any) -> bool:
+    def _failAll(self, readers: Sequence[Member]) -> None:
         """
-        @return: Whether the direct readers need nothing more: they have the
-            messages, or were closed after a failure.
+        Close readers to which a delivery has failed to write.  It is not known what each
+        of them was sent, so all come back, from where they stood before.
         """
-        readers = self.direct
-        try:
-            return self.delivery.deliver(self, prepared)
-        except Exception:
-            # It is not known what each of them was sent, so all come back.
-            self._log.failure(
-                "Writing to all {readers} direct readers of {names} failed",
-                readers=len(readers),
-                names=self.names,
-            )
-            for each in list(readers):
-                each.failed()
-            return True
+        self._log.failure(
+            "Writing to {readers} direct readers of {names} failed",
+            readers=len(readers),
+            names=self.names,
+        )
+        for each in readers:
+            each.failed()
 
     def _give(self, reader: Member, prepared: Any) -> None:
         if prepared is _FAILED:

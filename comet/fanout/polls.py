@@ -11,7 +11,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 from twisted.internet.defer import Deferred, succeed
 
 from comet.fanout.core import Fanout
-from comet.fanout.delivery import DirectReaders
+from comet.fanout.delivery import GroupReaders
 from comet.fanout.groups import CatchUp, Group
 from comet.fanout.logquestions import FIRST_BYTES, FIRST_MESSAGES
 from comet.fanout.reader import Reader
@@ -275,7 +275,10 @@ class PollReader(Reader, Generic[R]):
         self._start = None
         self.progress.begin(self.progress.names, fanout.cursor)
         self.group = group
-        group.direct[self] = direct
+        if group.rest is None:
+            group.direct[self] = direct
+        else:
+            group.joinAtCursor(self)
         fanout.readers[self] = None
         if group.members:
             group.members += 1
@@ -455,7 +458,7 @@ class PollDelivery(Generic[R]):
             outcome = Outcome(end, given)
         return self._shape.respond(outcome, self._fanout.encodings.budget), count
 
-    def deliver(self, group: DirectReaders, prepared: tuple[Any, int]) -> bool:
+    def deliver(self, group: GroupReaders, prepared: tuple[Any, int]) -> bool:
         """
         See L{Delivery.deliver<comet.fanout.delivery.Delivery.deliver>}.
 

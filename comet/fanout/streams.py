@@ -5,13 +5,14 @@ Readers that are written bytes for as long as their clients stay.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
+from comet.fanout.busygroups import DIRECT_COST, Parts
 from comet.fanout.core import Fanout
-from comet.fanout.delivery import DirectReaders
+from comet.fanout.delivery import DirectParts, DirectReaders
 from comet.fanout.encodingcache import EncodingCache
 from comet.fanout.logquestions import READ_BYTES
 from comet.fanout.reader import Reader
@@ -47,6 +48,9 @@ PROBE: Final = 0.5
 # many messages they have.  No class of its own: each costs a call.
 Part: TypeAlias = tuple[bytes, int, int]
 
+# How often the clock is looked at while as much is written as a tick may write at once.
+_LOOKS: Final = 4
+
 R = TypeVar("R")
 
 
@@ -56,15 +60,18 @@ class StreamDelivery:
     all that is given in a tick is framed together.
     """
 
-    __slots__ = ("__weakref__", "_encodings", "_shape", "_tally")
+    __slots__ = ("__weakref__", "_encodings", "_parts", "_shape", "_tally")
 
-    def __init__(self, encodings: EncodingCache, shape: Shape, tally: Tally) -> None:
+    def __init__(self, encodings: EncodingCache, shape: Shape, tally: Tally, parts: Parts) -> None:
         """
         @param tally: Counts what is delivered.
+
+        @param parts: Tells how much may be written at once.
         """
         self._encodings = encodings
         self._shape = shape
         self._tally = tally
+        self._parts = parts
 
     def prepare(self, messages: Sequence[Message], end: Cursor) -> list[Part]:
         """
@@ -89,7 +96,7 @@ class StreamDelivery:
         parts.append((self._shape.frame(part), last, len(part)))
         return parts
 
-    def deliver(self, group: DirectReaders, prepared: list[Part]) -> bool:
+    def deliver(self, group: DirectReaders, prepared: list[Part]) -> bool | DirectParts:
         """
         See L{Delivery.deliver<comet.fanout.delivery.Delivery.deliver>}.
         """
@@ -98,6 +105,11 @@ class StreamDelivery:
             return False
         data, last, count = prepared[0]
         direct = group.direct
+        if not group.isPart:
+            parts, each = self._parts, len(data) + DIRECT_COST
+            if len(direct) * each > parts.left:
+                return StreamParts(self, prepared, max(parts.most // _LOOKS // each, 1))
+            parts.left -= len(direct) * each
         self._tally.delivered += len(direct) * count
         short = sendAll(list(direct.values()), data)
         # All direct sinks of a shape are counted in the same place.
@@ -107,6 +119,35 @@ class StreamDelivery:
             for index, sent in short:
                 readers[index].tookPart(sharedRest(data, sent), last, group.wroteAt)
         return True
+
+
+class StreamParts:
+    """
+    Delivers messages to streams in one shape, to some readers at a time.
+    """
+
+    __slots__ = ("_delivery", "_prepared", "atOnce")
+
+    def __init__(self, delivery: StreamDelivery, prepared: list[Part], atOnce: int) -> None:
+        self._delivery = delivery
+        self._prepared = prepared
+        self.atOnce = atOnce
+
+    def write(self, direct: dict[Any, DirectSocket], wroteAt: float) -> None:
+        """
+        See L{DirectParts.write<comet.fanout.delivery.DirectParts.write>}.
+        """
+        self._delivery.deliver(_Some(direct, wroteAt), self._prepared)
+
+
+class _Some(NamedTuple):
+    """
+    Some direct readers of a group.
+    """
+
+    direct: dict[Any, DirectSocket]
+    wroteAt: float
+    isPart: bool = True
 
 
 @implementer(ISinkOwner)
@@ -270,7 +311,8 @@ class StreamReader(Reader):
         """
         See L{Reader.makeDelivery}.
         """
-        return StreamDelivery(self.fanout.encodings, self.shape, self.fanout.tally)
+        fanout = self.fanout
+        return StreamDelivery(fanout.encodings, self.shape, fanout.tally, fanout.parts)
 
     def take(self, prepared: list[Part]) -> None:
         """

@@ -19,7 +19,7 @@ from comet.http.credentials import Credentials
 from comet.http.polls import Outcome
 from comet.interfaces.access import IAccess
 from comet.interfaces.receiver import IReceiver
-from comet.interfaces.sinks import ISink, ISinkOwner
+from comet.interfaces.sinks import IDirectSink, ISink, ISinkOwner
 from comet.model.clients import Client
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
@@ -241,6 +241,48 @@ class MemorySink:
         """
         assert self.owner is not None
         self.owner.sinkLost()
+
+
+class _MemorySocket:
+    """
+    The socket of a sink in memory: it takes all bytes while the sink is ready.
+    """
+
+    def __init__(self, sink: DirectMemorySink) -> None:
+        self._sink = sink
+
+    def send(self, data: bytes | memoryview, /) -> int:
+        """
+        See L{DirectSocket.send}.
+        """
+        sink = self._sink
+        if not sink.isReady or sink.budget == 1:
+            return 0
+        sink.write(bytes(data))
+        return len(data)
+
+
+@implementer(IDirectSink)
+class DirectMemorySink(MemorySink):
+    """
+    Keeps what is written, also to its socket.
+    """
+
+    def __init__(self, heard: Callable[[bytes], None] | None = None) -> None:
+        super().__init__(heard)
+        self.direct = _MemorySocket(self)
+
+    def sent(self, count: int) -> None:
+        """
+        See L{IDirectSink.sent}.
+        """
+
+    def keep(self, rest: bytes | memoryview) -> None:
+        """
+        See L{IDirectSink.keep}.
+        """
+        self.write(bytes(rest))
+        assert not self.isReady
 
 
 @frozen

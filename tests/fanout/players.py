@@ -19,6 +19,7 @@ from comet.model.cursors import Cursor
 from comet.model.positions import At, Now, StartPosition, StartPositions
 from tests.fanout.doubles import (
     ANYONE,
+    DirectMemorySink,
     LineShape,
     MemoryReceiver,
     MemorySink,
@@ -138,7 +139,7 @@ class Stream(Player):
         budget: int | None,
     ) -> None:
         super().__init__(world, startPositions)
-        self.sink = MemorySink(self._hear)
+        self.sink = (DirectMemorySink if world.isDirect else MemorySink)(self._hear)
         self.sink.budget = budget
         shape = LineShape(self.adopts, tag)
         self._reader = world.hub.openStream(
@@ -171,6 +172,11 @@ class Stream(Player):
             self.remember()
 
     def _hearOther(self, kind: str, cursor: Cursor, names: list[str]) -> None:
+        if kind == "close":
+            if self.isBegun:
+                self.tracker.standing(cursor)
+            self.isOver = True
+            return
         assert kind in ("standing", "gap"), (kind, names)
         if not self.isBegun:
             self.isBegun = True

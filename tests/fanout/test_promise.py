@@ -19,10 +19,12 @@ from hypothesis.stateful import (
 )
 from twisted.trial.unittest import SynchronousTestCase
 
+from comet.fanout.states import State
 from comet.hub.hub import Hub
 from comet.hub.hubsettings import Settings
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
+from comet.model.messages import Close
 from comet.model.positions import At, Earliest, Last, Now, StartPosition, Unreadable
 from tests.fanout.doubles import ANYONE, AllAccess, TurnClock
 from tests.fanout.happenings import (
@@ -75,6 +77,11 @@ class Promise(RuleBasedStateMachine):
     def _pick(self, kind: type[Player] | tuple[type[Player], ...], pick: int) -> Any:
         there = [each for each in self.players if isinstance(each, kind) and not each.isOver]
         return there[pick % len(there)] if there else None
+
+    def _live(self, pick: int) -> Any:
+        player = self._pick(Stream, pick)
+        isLive = player is not None and player.isBegun and player.reader.state is State.LIVE
+        return player if isLive and not player.isChanging else None
 
     def _beginning(self, start: tuple[str, int]) -> StartPosition:
         kind, number = start
@@ -253,6 +260,24 @@ class Promise(RuleBasedStateMachine):
         if player is not None and not player.sink.isEnding:
             player.sink.drain()
 
+    @rule(pick=PICK)
+    def tell(self, pick: int) -> None:
+        """
+        A client is told where its reader stands, as after a silence.
+        """
+        player = self._live(pick)
+        if player is not None:
+            player.reader.sayStanding()
+
+    @rule(pick=PICK)
+    def sendAway(self, pick: int) -> None:
+        """
+        A client is sent away, and told where its reader stands.
+        """
+        player = self._live(pick)
+        if player is not None:
+            player.reader.close(Close("later", "", 1.0))
+
     @rule(pick=PICK, isPausing=st.booleans())
     def pause(self, pick: int, isPausing: bool) -> None:
         """
@@ -428,6 +453,46 @@ class AheadPromise(SlowPromise):
     readsAhead = True
 
 
+class _InParts:
+    """
+    Nearly each flush takes long: it goes on for many turns, one reader in each.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Any: this is mixed into a L{Promise}.
+        promise: Any = self
+        promise.world.isDirect = self.isDirect
+        parts = promise.hub.fanout.parts
+        parts.most = parts.left = 0
+        parts.seconds = 0.0
+        parts.eachAtOnce = 1
+
+    isDirect = False
+
+
+class PartsPromise(_InParts, Promise):
+    """
+    What can happen while flushes go on.
+    """
+
+
+class DirectPartsPromise(_InParts, Promise):
+    """
+    What can happen while flushes go on to streams that are sent to directly.
+    """
+
+    isDirect = True
+
+
+class SlowPartsPromise(_InParts, SlowPromise):
+    """
+    What can happen while flushes go on, over a bus that answers later.
+    """
+
+    isDirect = True
+
+
 EXAMPLES = settings(deadline=None, max_examples=150, stateful_step_count=40)
 
 
@@ -454,6 +519,24 @@ class PromiseTests(SynchronousTestCase):
         names together with where they begin.
         """
         run_state_machine_as_test(AheadPromise, settings=EXAMPLES)
+
+    def test_holdsInParts(self) -> None:
+        """
+        The promise holds while flushes go on for many turns.
+        """
+        run_state_machine_as_test(PartsPromise, settings=EXAMPLES)
+
+    def test_holdsInPartsToSockets(self) -> None:
+        """
+        The promise holds while flushes to sockets go on for many turns.
+        """
+        run_state_machine_as_test(DirectPartsPromise, settings=EXAMPLES)
+
+    def test_holdsInPartsOverASlowBus(self) -> None:
+        """
+        The promise holds while flushes go on for many turns, over a bus that answers later.
+        """
+        run_state_machine_as_test(SlowPartsPromise, settings=EXAMPLES)
 
     def test_nameIsAddedWhilePaused(self) -> None:
         """

@@ -34,6 +34,8 @@ class World:
         self.hub = hub
         self.bus = bus
         self.isExact = isExact
+        # Whether streams are sent to directly.
+        self.isDirect = False
         self.where: dict[int, Found] = {}
         # What the bus has answered, by the identity of the answer: readers that
         # ask the same share one.

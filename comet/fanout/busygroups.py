@@ -1,0 +1,307 @@
+"""
+Flushes that take long go on in later turns.
+
+How it works
+============
+
+To write a burst of messages to a thousand streams may take the server many
+milliseconds, in which it serves no other client.  So a tick writes at once only what is
+cheap.  A group that costs more than what is left of the tick's budget is I{busy}: its
+flush stops when the time is over, and goes on in the next turn.
+
+  - Busy groups take turns.  All of them together get L{PART_SECONDS} of each turn of the
+    reactor.  Groups that are not busy do not wait for them.
+
+  - A group is given its messages in their order.  What a tick brings for a busy group
+    waits in its queue, behind the flush that goes on.  What waits is joined: the next
+    flush has up to L{JOINED_BYTES} of it, in one write to each reader.
+
+  - Each reader of a busy group stands at one of three places.  A I{pending} reader was
+    not given the messages of this flush: it stands where the group stood before.  The
+    others stand behind the last message of this flush; and the readers that may be ahead
+    stand at positions of their own.  So a reader that is told its cursor, leaves, is full
+    or is closed in the middle of a flush misses nothing and gets nothing twice.
+
+  - A reader that joins has read the log.  It may join if no message that the group was
+    given, those in the queue among them, is after its position; it may then be ahead of
+    the group.
+
+  - A publisher is answered once the groups that its tick touched are written
+    (L{Answers}).
+
+  - If the bus is interrupted, all readers read the log again from where they stand, and
+    what is left of flushes is dropped.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple, Protocol
+
+from comet.fanout.delivery import DirectParts, Member
+from comet.model.cursors import Cursor
+from comet.model.messages import Message
+from comet.reactor.turns import TURN
+
+# How much a tick writes without a look at the clock: in bytes that are sent straight to
+# sockets.  This takes a few milliseconds.
+TICK_COST: Final = 4 * 1024 * 1024
+
+# As how many bytes a reader counts beside what it is sent: one that is sent to directly,
+# and one that takes what is prepared by itself.
+DIRECT_COST: Final = 4 * 1024
+EACH_COST: Final = 64 * 1024
+
+# How many of the latter are written to between two looks at the clock.
+EACH_AT_ONCE: Final = 8
+
+# For how many seconds of a turn busy groups are written to.
+PART_SECONDS: Final = TURN
+
+# About how many bytes of payload are joined of what waits in a queue.
+JOINED_BYTES: Final = 128 * 1024
+
+
+class Busy(Protocol):
+    """
+    What is needed here of a group.
+
+    @ivar rest: What is left of its flush; L{None} if nothing is.
+    """
+
+    rest: Rest | None
+
+    def goOn(self, over: float) -> bool:
+        """
+        Go on with the flush.
+
+        @param over: When to stop, in seconds of the reactor's clock.
+
+        @return: Whether nothing is left.
+        """
+
+    def abandon(self) -> None:
+        """
+        Drop what is left.
+        """
+
+
+class Answers:
+    """
+    What is to be called once some groups have written what they had.
+    """
+
+    __slots__ = ("_call", "_left")
+
+    def __init__(self, call: Callable[[], None], groups: int) -> None:
+        self._call = call
+        self._left = groups
+
+    def written(self) -> None:
+        """
+        One of the groups has written it.
+        """
+        self._left -= 1
+        if not self._left:
+            self._call()
+
+
+class Queued(NamedTuple):
+    """
+    What one tick has brought for a busy group.
+
+    @ivar messages: As for L{Group.flush<comet.fanout.groups.Group.flush>}.
+
+    @ivar end: As for L{Group.flush<comet.fanout.groups.Group.flush>}.
+
+    @ivar answers: Wait for it.
+    """
+
+    messages: Sequence[Message]
+    end: Cursor
+    answers: list[Answers]
+
+
+class Rest:
+    """
+    What is left of the flush of a group, and what waits behind it.
+
+    @ivar at: Where the group stood before this flush.
+
+    @ivar given: The last message of this flush.
+
+    @ivar messages: The messages of this flush.
+
+    @ivar prepared: What was prepared of them.
+
+    @ivar direct: The direct readers that are to be written to, those that have left
+        meanwhile among them.
+
+    @ivar inParts: Writes to these; L{None} if there are none.
+
+    @ivar readers: Likewise, those that take what was prepared by themselves.
+
+    @ivar answers: Wait for this flush.
+
+    @ivar queue: What waits behind it.
+    """
+
+    __slots__ = (
+        "answers",
+        "at",
+        "direct",
+        "given",
+        "inParts",
+        "messages",
+        "prepared",
+        "queue",
+        "readers",
+    )
+
+    def __init__(self, at: Cursor, given: Cursor) -> None:
+        self.at = at
+        self.given = given
+        self.messages: Sequence[Message] = ()
+        self.prepared: Any = None
+        self.direct: list[Member] = []
+        self.inParts: DirectParts | None = None
+        self.readers: deque[Member] = deque()
+        self.answers: list[Answers] = []
+        self.queue: deque[Queued] = deque()
+
+    def wait(self, answers: Answers) -> None:
+        """
+        Tell something when all is written that the group was given until now.
+        """
+        (self.queue[-1].answers if self.queue else self.answers).append(answers)
+
+    def written(self) -> None:
+        """
+        The flush is over.
+        """
+        answers, self.answers = self.answers, []
+        for each in answers:
+            each.written()
+
+    def drop(self) -> None:
+        """
+        Nothing more of this is written.
+        """
+        self.direct, self.messages = [], ()
+        self.readers.clear()
+        while self.queue:
+            self.answers += self.queue.popleft().answers
+        self.written()
+
+    def takeQueued(self) -> tuple[list[Message], Cursor]:
+        """
+        Begin with what waits, of which there is some.
+
+        @return: The messages of the next flush, and up to where these are all.
+        """
+        messages: list[Message] = []
+        size, end = 0, self.given
+        while self.queue and size < JOINED_BYTES:
+            queued = self.queue.popleft()
+            messages += queued.messages
+            size += sum([len(message.payload) for message in queued.messages])
+            end = queued.end
+            self.answers += queued.answers
+        self.at, self.given = self.given, messages[-1].cursor
+        return messages, end
+
+    def owed(self) -> list[Message]:
+        """
+        Return what some readers of the group were not given yet.
+        """
+        return [*self.messages, *[each for queued in self.queue for each in queued.messages]]
+
+
+class Parts:
+    """
+    The groups that are busy, in the order of their turns.
+
+    @ivar left: What the tick may still write without a look at the clock.
+
+    @ivar most: What it may write in all.
+
+    @ivar over: When the time of this turn is over; L{None} before any of it is spent.
+
+    @ivar seconds: For how many seconds of a turn busy groups are written to.
+
+    @ivar eachAtOnce: How many readers that take what is prepared by themselves are written
+        to between two looks at the clock.
+    """
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        """
+        @param now: Tells the time of now, in seconds from any moment.
+        """
+        self._now = now
+        self.busy: dict[Busy, None] = {}
+        self.most = self.left = TICK_COST
+        self.seconds = PART_SECONDS
+        self.eachAtOnce = EACH_AT_ONCE
+        self.over: float | None = None
+        self._isGoingOn = False
+
+    def __len__(self) -> int:
+        """
+        How many groups are busy.
+        """
+        return len(self.busy)
+
+    def begin(self, group: Busy) -> None:
+        """
+        A group has a flush that takes long: begin at once, unless others are busy.
+        """
+        isAlone = not self.busy
+        self.busy[group] = None
+        if isAlone:
+            self.goOn()
+
+    def goOn(self) -> None:
+        """
+        Let groups go on, one after the other, while this turn has time for it.
+        """
+        if self._isGoingOn:
+            # A receiver of an application has had the fan-out stopped.
+            return
+        self._isGoingOn = True
+        try:
+            now, busy = self._now, self.busy
+            if self.over is None:
+                self.over = now() + self.seconds
+            elif now() >= self.over:
+                return
+            for _ in range(len(busy)):
+                if not busy:
+                    return
+                # It goes to the end first: an interruption may drop all of them meanwhile.
+                group = next(iter(busy))
+                del busy[group]
+                busy[group] = None
+                if group.goOn(self.over):
+                    busy.pop(group, None)
+                if now() >= self.over:
+                    return
+        finally:
+            self._isGoingOn = False
+
+    def abandon(self) -> None:
+        """
+        Drop what is left.
+        """
+        busy, self.busy = self.busy, {}
+        for group in busy:
+            group.abandon()
+
+    def finish(self) -> None:
+        """
+        Write all that is left.
+        """
+        for group in list(self.busy):
+            while not group.goOn(float("inf")):
+                pass
+            self.busy.pop(group, None)
