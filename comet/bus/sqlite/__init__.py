@@ -29,5 +29,9 @@ the reactor never waits for a write to the disk, and for reads at most a moment 
   - L{queue}: what waits for the thread that writes
   - L{thread}: the threads, for which the reactor waits for a moment
   - L{steps}: what waits for the thread that reads
+  - L{underway}: the work after which the bus stops
+  - L{writing}: hands the writes to their thread
+  - L{questioner}: hands questions to the thread that reads
+  - L{sweeper}: drops old messages from time to time
   - L{bus}: the bus
 """

@@ -12,10 +12,10 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import TypeVar
 
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.interfaces import IDelayedCall, IReactorFromThreads, IReactorTime
+from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
 from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -24,22 +24,25 @@ from comet.bus.gracetimer import GraceTimer
 from comet.bus.idempotency import KeyBudget
 from comet.bus.listeners import Listeners
 from comet.bus.outcomes import onlyOutcome
-from comet.bus.sqlite.errors import explain, isFault, notRead
+from comet.bus.sqlite.errors import explain, isFault
 from comet.bus.sqlite.lockfile import Connect
 from comet.bus.sqlite.memberstore import MembersSet, MemberStore
-from comet.bus.sqlite.queue import PublishBurst, WriteQueue, WriteTask
+from comet.bus.sqlite.questioner import Questioner
+from comet.bus.sqlite.queue import PublishBurst
 from comet.bus.sqlite.reader import LogReader
 from comet.bus.sqlite.steps import StepQueue
 from comet.bus.sqlite.store import Altered, Store, Stored
+from comet.bus.sqlite.sweeper import SWEEP_SECONDS, Sweeper
 from comet.bus.sqlite.thread import RunningReactor, WorkerThread
 from comet.bus.sqlite.transaction import Transaction
+from comet.bus.sqlite.underway import WorkCount
+from comet.bus.sqlite.writing import WriteLine
 from comet.bus.starts import resolveAtEnd
 from comet.errors import CometError, Unavailable
 from comet.interfaces.busabilities import IBurstBus, IConfigurableBus, IMeasuredBus, Outcome
 from comet.interfaces.memberbus import IPresence
 from comet.interfaces.messagebus import IBusListener
 from comet.interfaces.statebus import IStateBus
-from comet.model.channels import isPattern
 from comet.model.cursors import Cursor
 from comet.model.held import Held
 from comet.model.log import Retention
@@ -48,12 +51,6 @@ from comet.model.positions import HistoryPage, ReadResult, ResolvedStarts, Start
 from comet.model.presence import MOST_TOGETHER, Holding, MemberBounds, MemberPage
 from comet.model.state import StateEntry, StatePage
 from comet.reactor.clocks import steadyClock
-
-# How often the bus drops old messages, or tries whether the disk works again,
-# in seconds; and how long it pauses for other writers while there is more to
-# drop.
-SWEEP_SECONDS: Final = 1.0
-PAUSE_SECONDS: Final = 0.02
 
 T = TypeVar("T")
 
@@ -115,7 +112,6 @@ class SQLiteBus:
         self._reactor = reactor
         self._wallClock = wallClock
         self._listeners = Listeners()
-        self._queue = WriteQueue()
         # An idempotency key is known for its time also when the clock of the
         # system is set meanwhile.  On the disk its time is one since 1970, as
         # the next process has to understand it.
@@ -126,16 +122,16 @@ class SQLiteBus:
         self._logReader = LogReader(path, retention, connect)
         self._reader = self.threadType(reactor, "comet-sqlite-reader")
         self._steps = StepQueue(self._reader, self._logReader.step, self._writer.awaitRest)
+        self._work = WorkCount(self._stopIfIdle)
+        self._line = WriteLine(self._writer, self._store, self._work, self._tell, wallClock)
+        self._questioner = Questioner(self._steps, self._work, lambda: self._store.path)
         self._pastEpochs: set[str] = set()
         # Reading and writing are refused unless the file is open.
         self._isOpen = False
         self._isRunning = False
-        self._isWriting = False
-        self._isReadable = True
-        self._underWay = 0
         self._started: Deferred[None] | None = None
         self._stopped: Deferred[None] | None = None
-        self._sweeping: IDelayedCall | None = None
+        self._sweeper = Sweeper(self._clock, self._sweep, self._notSwept)
         self._members = MemberStore(self._store, self.memberBounds)
         self._graceTimer = GraceTimer(self._clock, self._steadyTime, self._leave)
         self._forgotten: Callable[[], None] = _nothing
@@ -154,7 +150,7 @@ class SQLiteBus:
         See L{IMessageBus.start}.
         """
         self._started = Deferred()
-        self._underWay += 1
+        self._work.count += 1
         # When the reactor runs, the process has dropped its privileges: the
         # file must be made by the user that will write it.
         self._reactor.callFromThread(self._start)
@@ -162,14 +158,14 @@ class SQLiteBus:
 
     def _start(self) -> None:
         if self._stopped is not None:
-            self._isDone()
+            self._work.end()
             return
         self._isRunning = True
         self._writer.start()
         self._reader.start()
         opened = self._writer.do(self._store.open)
         opened.addCallbacks(self._opened, self._notOpened)
-        opened.addBoth(lambda _: self._isDone())
+        opened.addBoth(lambda _: self._work.end())
 
     def _opened(self, renewed: str) -> None:
         self.end = self._store.end
@@ -183,7 +179,7 @@ class SQLiteBus:
             )
         if self._stopped is None:
             self._isOpen = self.isAvailable = True
-            self._sweepAfter(PAUSE_SECONDS)
+            self._sweeper.start()
             # Members that an earlier self left have their grace from now on.
             self._leave()
         self._tellStarted(None)
@@ -200,24 +196,15 @@ class SQLiteBus:
         See L{IMessageBus.stop}.  Work that is under way is finished first.
         """
         self._isOpen = self.isAvailable = False
-        if self._sweeping is not None:
-            self._sweeping.cancel()
-            self._sweeping = None
+        self._sweeper.stop()
         self._graceTimer.stop()
         stopped: Deferred[None] = Deferred()
         self._stopped = stopped
         self._stopIfIdle()
         return stopped
 
-    def _isDone(self) -> None:
-        """
-        Count one piece of work less that is under way.
-        """
-        self._underWay -= 1
-        self._stopIfIdle()
-
     def _stopIfIdle(self) -> None:
-        if self._stopped is None or self._underWay:
+        if self._stopped is None or self._work.count:
             return
         stopped, self._stopped = self._stopped, None
         self._listeners.clear()
@@ -248,7 +235,7 @@ class SQLiteBus:
             self._listeners.interrupted()
             self._forgotten()
 
-        return self._write(partial(self._store.renew, self._wallClock())).addCallback(renewed)
+        return self._line.do(partial(self._store.renew, self._wallClock())).addCallback(renewed)
 
     # -- Writing
 
@@ -268,10 +255,10 @@ class SQLiteBus:
         """
         if not self._isOpen:
             return fail(_notOpen())
-        if self._queue.isFull:
+        if self._line.queue.isFull:
             return fail(Unavailable("nothing was stored: too many messages wait for the disk"))
         burst = PublishBurst(requests)
-        self._add(burst)
+        self._line.add(burst)
         return burst.answered
 
     def forget(self, channel: str) -> Deferred[None]:
@@ -288,50 +275,7 @@ class SQLiteBus:
             return None if rest is None else self._forget(channel, rest)
 
         job = partial(self._store.forget, channel, upTo, self._wallClock())
-        return self._write(job).addCallback(forgotten)
-
-    def _write(self, do: Callable[[], Any], isBeside: bool = False) -> Deferred[Any]:
-        job = WriteTask(do, isBeside)
-        self._add(job)
-        return job.done
-
-    def _add(self, item: PublishBurst | WriteTask) -> None:
-        """
-        Write something, now or when what is under way is written.
-        """
-        self._queue.add(item)
-        if not self._isWriting:
-            self._isWriting = True
-            self._underWay += 1
-            self._writeNext()
-
-    def _writeNext(self) -> None:
-        if not len(self._queue):
-            self._isWriting = False
-            self._isDone()
-            return
-        next_ = self._queue.take()
-        if isinstance(next_, WriteTask):
-            self._writer.do(next_.do).addBoth(self._jobDone, next_)
-        else:
-            calls = [request for burst in next_ for request in burst.requests]
-            written = self._writer.do(self._store.publish, calls, self._wallClock())
-            written.addCallbacks(self._stored, _allFail, (next_,), errbackArgs=(next_,))
-            written.addErrback(self._failed)
-
-    def _jobDone(self, result: Any, job: WriteTask) -> None:
-        job.done.callback(result)
-        self._writeNext()
-
-    def _failed(self, failure: Failure) -> None:
-        self._log.failure(
-            "failed to answer the publishers of {path}", failure, path=self._store.path
-        )
-
-    def _stored(self, stored: Stored, bursts: Sequence[PublishBurst]) -> None:
-        # Keep the disk busy while listeners and publishers are told.
-        self._writeNext()
-        self._tell(stored).addCallback(lambda _: _answer(bursts, stored.outcomes))
+        return self._line.do(job).addCallback(forgotten)
 
     def _tell(self, stored: Stored) -> Deferred[None]:
         """
@@ -383,21 +327,15 @@ class SQLiteBus:
         else:
             configure()
 
-    def _sweepAfter(self, delay: float) -> None:
-        if self._isOpen:
-            self._sweeping = self._clock.callLater(delay, self._sweep)
+    def _sweep(self) -> Deferred[bool]:
+        sweep = partial(self._store.sweep, self._wallClock())
+        return self._line.do(sweep if self.isAvailable else self._store.probe).addCallback(
+            self._swept
+        )
 
-    def _sweep(self) -> None:
-        self._sweeping = None
-        if self.isAvailable:
-            swept = self._write(partial(self._store.sweep, self._wallClock()))
-        else:
-            swept = self._write(self._store.probe)
-        swept.addCallbacks(self._swept, self._notSwept)
-
-    def _swept(self, more: bool) -> None:
+    def _swept(self, more: bool) -> bool:
         self._isFaultless()
-        self._sweepAfter(PAUSE_SECONDS if more else SWEEP_SECONDS)
+        return more
 
     def _notSwept(self, failure: Failure) -> None:
         error = failure.value
@@ -407,7 +345,6 @@ class SQLiteBus:
             self._log.failure(
                 "failed to drop old messages of {path}", failure, path=self._store.path
             )
-        self._sweepAfter(SWEEP_SECONDS)
 
     # -- Reading
 
@@ -456,41 +393,7 @@ class SQLiteBus:
         """
         if not self._isOpen:
             return fail(_notOpen())
-        self._underWay += 1
-        done = Deferred.fromCoroutine(self._inSteps(steps, any(map(isPattern, names))))
-        done.addCallbacks(self._isRead, self._isNotRead)
-        return done
-
-    async def _inSteps(self, steps: Iterator[T | None], isWide: bool) -> T:
-        """
-        Do what takes several steps.  Between two of them, the reactor and other
-        readers have their turn.
-        """
-        answer: T | None = await self._steps.do(steps, isFirst=not isWide)
-        while answer is None:
-            answer = await self._steps.do(steps, isFirst=False)
-        return answer
-
-    def _isRead(self, result: T) -> T:
-        self._isReadable = True
-        self._isDone()
-        return result
-
-    def _isNotRead(self, failure: Failure) -> Failure:
-        self._isDone()
-        error = failure.value
-        if not isinstance(error, sqlite3.Error):
-            return failure
-        if self._isReadable:
-            self._isReadable = False
-            meaning, advice = explain(error)
-            self._log.error(
-                "messages cannot be read from {path}: {meaning}; {advice}",
-                path=self._store.path,
-                meaning=meaning,
-                advice=advice,
-            )
-        return Failure(notRead(error))
+        return self._questioner.ask(steps, names)
 
     def _note(self, cursor: Cursor) -> None:
         """
@@ -526,13 +429,12 @@ class SQLiteBus:
         """
         if not self._isOpen:
             return fail(_notOpen())
-        self._underWay += 1
         page = self._writer.do(self._members.page, channel, after, limit, self._wallClock())
-        return page.addCallbacks(self._isRead, self._isNotRead)
+        return self._questioner.answering(page)
 
     def _changeMembers(self, change: Callable[[], MembersSet]) -> Deferred[Sequence[Holding]]:
         # Members are in no publication, so these need not wait for each other.
-        return self._write(change, isBeside=True).addCallbacks(
+        return self._line.do(change, isBeside=True).addCallbacks(
             self._membersSet, self._membersNotSet
         )
 
@@ -579,7 +481,7 @@ class SQLiteBus:
         """
         if not self._isOpen:
             return fail(_notOpen())
-        altered = self._write(partial(self._store.alter, alter, self._wallClock()))
+        altered = self._line.do(partial(self._store.alter, alter, self._wallClock()))
         return altered.addCallbacks(self._altered, self._notAltered)
 
     def _altered(self, altered: Altered[T]) -> Deferred[T]:
@@ -631,17 +533,3 @@ def _nothing() -> None:
 
 def _notOpen() -> Unavailable:
     return Unavailable("the bus is not open: it has not started yet, or has stopped")
-
-
-def _answer(bursts: Sequence[PublishBurst], outcomes: Sequence[Outcome]) -> None:
-    start = 0
-    for burst in bursts:
-        end = start + len(burst.requests)
-        burst.answered.callback(outcomes[start:end])
-        start = end
-
-
-def _allFail(failure: Failure, bursts: Sequence[PublishBurst]) -> Failure:
-    for burst in bursts:
-        burst.answered.errback(failure)
-    return failure

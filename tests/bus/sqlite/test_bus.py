@@ -12,8 +12,8 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.threads import deferToThread
 
 from comet.bus.sqlite import queue
-from comet.bus.sqlite.bus import SWEEP_SECONDS
 from comet.bus.sqlite.snapshot import Snapshot
+from comet.bus.sqlite.sweeper import SWEEP_SECONDS
 from comet.model.cursors import Cursor
 from comet.model.positions import At, Earliest, Now
 from comet.testing.case import Listener, positionsOf

@@ -13,7 +13,8 @@ from typing import cast
 from twisted.internet.threads import deferToThread
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 
-from comet.bus.sqlite.bus import PAUSE_SECONDS, SWEEP_SECONDS, SQLiteBus
+from comet.bus.sqlite.bus import SQLiteBus
+from comet.bus.sqlite.sweeper import PAUSE_SECONDS, SWEEP_SECONDS
 from comet.errors import CometError, Unavailable, Unknown
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
