@@ -25,7 +25,7 @@ from comet.bus.redis.upkeep import Upkeep
 from comet.errors import Unavailable, Unknown
 from comet.interfaces.busabilities import Outcome
 from comet.model.cursors import Cursor
-from comet.model.messages import Publication
+from comet.model.messages import Publication, Published
 
 # The codes with which Redis refuses a command before it has begun.
 _NOTHING_DONE: Final = frozenset(
@@ -104,15 +104,16 @@ class LogWriter:
         """
         stored = await self.run(connection, lambda: self._store.publish(connection, requests))
         outcomes: list[Outcome] = []
-        cursors: list[Cursor] = []
+        done: list[Published] = []
         for publications, outcome in zip(requests, stored.outcomes, strict=True):
             if isinstance(outcome, KeyConflict):
                 outcomes.append(keyReused(publications[outcome.index].key))
             else:
-                cursors += [each.cursor for each in outcome]
+                done += outcome
                 outcomes.append(outcome)
-        if cursors:
-            self.checkPushed(connection, max(cursors))
+        if done:
+            newest = max([max(each.positions.values()) for each in done])
+            self.checkPushed(connection, Cursor(done[0].epoch, newest))
         if stored.more:
             self._upkeep.beginSweep(connection)
         return outcomes
