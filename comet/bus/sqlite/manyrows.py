@@ -124,7 +124,9 @@ def insertMessages(connection: sqlite3.Connection, rows: Sequence[Sequence[Any]]
     )
 
 
-def oldestMessages(connection: sqlite3.Connection, limit: int, channel: int) -> Iterator[HeldRow]:
+def oldestMessages(
+    connection: sqlite3.Connection, limit: int, channel: int, expected: int = 0
+) -> Iterator[HeldRow]:
     """
     Fetch the oldest messages that are held of a channel, as many as the caller takes.
     None may be deleted meanwhile.
@@ -133,10 +135,13 @@ def oldestMessages(connection: sqlite3.Connection, limit: int, channel: int) -> 
 
     @param channel: The number of the channel.
 
+    @param expected: How many the caller takes, as far as it knows: so many are fetched
+        by one statement, and hardly more.
+
     @return: The messages in the order of positions.
     """
     # The positions of a file that was tampered with may be negative.
-    after, count = -(2**63), _FIRST
+    after, count = -(2**63), max(_FIRST, expected)
     while limit > 0:
         count = min(count, limit)
         [found] = connection.execute(_FETCH, (channel, after, count)).fetchone()

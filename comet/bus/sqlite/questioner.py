@@ -1,5 +1,5 @@
 """
-Questioner to the thread that reads, and what is logged when it cannot read.
+Asks the thread that reads, and logs when it cannot read.
 """
 
 from __future__ import annotations

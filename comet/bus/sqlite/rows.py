@@ -202,6 +202,17 @@ class ChannelRow:
         """
         return self.held > self.retention.messages or self.bytes > self.retention.bytes
 
+    @property
+    def excess(self) -> int:
+        """
+        How many messages there are too many; where there are too many bytes, about how
+        many, as if all messages were as large.
+        """
+        retention = self.retention
+        surplus = max(0, self.bytes - retention.bytes)
+        ofBytes = -(-self.held * surplus // self.bytes) if surplus else 0
+        return max(self.held - retention.messages, ofBytes)
+
     def append(self, message: Message) -> None:
         """
         Count a new message, which is the newest.

@@ -198,15 +198,18 @@ class Transaction:
 
     def _trim(self, row: ChannelRow) -> None:
         if row.holdsTooMuch:
-            self._dropWhile(row, lambda position, time: row.holdsTooMuch)
+            self._dropWhile(row, lambda position, time: row.holdsTooMuch, row.excess)
             row.isBehind = row.holdsTooMuch
 
-    def _dropWhile(self, row: ChannelRow, isUnwanted: _IsUnwanted) -> None:
+    def _dropWhile(self, row: ChannelRow, isUnwanted: _IsUnwanted, expected: int = 0) -> None:
         """
         Drop the oldest messages of a channel while they are unwanted.
+
+        @param expected: About how many they are, as far as it is known.
         """
         floor = row.floor
-        for held in oldestMessages(self._connection, self._budget + 1, row.id):
+        # One more: the message that is the oldest then.
+        for held in oldestMessages(self._connection, self._budget + 1, row.id, expected + 1):
             if not self._budget or not isUnwanted(held.position, held.time):
                 row.oldest, row.since = held.position, held.time
                 break

@@ -109,6 +109,21 @@ class StepTests(StoreTestCase):
         self.assertLess(one, 20)
         self.assertLess(thousand - one, 30)
 
+    def test_fetchesWhatIsDropped(self) -> None:
+        """
+        A channel that has to drop many messages, by their number or their bytes, has
+        these fetched by one statement, and hardly more than these.
+        """
+        for retention in (Retention(messages=1000), Retention(messages=10**6, bytes=100_000)):
+            store = self.openStore(retention, 10**9)
+            self.publish(store, *[publication("a", b"x" * 100)] * 1000)
+            asked: list[str] = []
+            store._connection.set_trace_callback(asked.append)
+            self.publish(store, *[publication("a", b"x" * 100)] * 100)
+            [fetched] = [each for each in asked if "group_concat" in each]
+            self.assertIn("LIMIT 101", fetched)
+            store.close()
+
     def test_fewWithTotal(self) -> None:
         """
         They hardly grow with the messages that the whole log drops.
