@@ -111,6 +111,8 @@ class Group:
 
     @ivar direct: See L{DirectReaders.direct<comet.fanout.delivery.DirectReaders.direct>}.
 
+    @ivar lastTaken: How many direct readers were L{taken<takeDirect>} the last time.
+
     @ivar size: How many characters the names have.
 
     @ivar members: How many readers belong to it, live or not.
@@ -153,6 +155,7 @@ class Group:
         "flushed",
         "isRetired",
         "key",
+        "lastTaken",
         "members",
         "names",
         "rest",
@@ -175,6 +178,7 @@ class Group:
         self.names = key[2]
         self.size = sum(map(len, self.names))
         self.delivery = delivery
+        self.lastTaken = 0
         self.members = 0
         # Messages that were flushed before there was this group may have been
         # of its names.
@@ -250,7 +254,8 @@ class Group:
         See L{DirectReaders.takeDirect<comet.fanout.delivery.DirectReaders.takeDirect>}.
         """
         direct, self.direct = self.direct, {}
-        self._registry.removeMembers(self, len(direct))
+        self.lastTaken = len(direct)
+        self._registry.removeMembers(self, self.lastTaken)
         return direct
 
     def hasFlushedPast(self, cursor: Cursor) -> bool:

@@ -159,8 +159,8 @@ class Readership(Gate):
         How many readers there may be in L{Fanout.readers<comet.fanout.core.Fanout.readers>};
         infinity if there is no limit.
         """
-        limits = [each for each in (self.settings.maxConnections, self.settings.room) if each]
-        return min(limits) + self.control.isFollowing if limits else math.inf
+        most, room = self.settings.maxConnections, self.settings.room
+        return min(most or math.inf, room or math.inf) + self.control.isFollowing
 
     def mayRepeat(self, client: Client, wait: float) -> bool:
         """

@@ -3,7 +3,7 @@ Polls that come back together.
 
 All long polls of a channel are answered with the same message.  Their clients ask again
 at once, with equal heads, and many of these requests arrive in one turn of the reactor.
-What the server found out as it held the second of them counts for all that follow in
+What the server found out as it held the first of them counts for all that follow in
 the turn: which client it is, what it may read, and where its reader joins.  Nothing of
 that changes within a turn, unless code runs that is not comet's own.  The edge forgets
 all comebacks when it hands a connection to such code, and when another turn begins.

@@ -96,12 +96,12 @@ class PollPlan(ReadPlan):
     ) -> None:
         """
         Note what was found out of a poll that has come back, for others with the same
-        head, if it is not the first that is held.
+        head, if there are others: they are held, or were answered together with it.
         """
         group, hub = reader.group, self.hub
         if (
             group is not None
-            and group.members > 1
+            and (group.members > 1 or group.lastTaken > 1)
             and reader.progress.cursor is hub.fanout.cursor
             and reader in group.direct
             and self.request.reader is None

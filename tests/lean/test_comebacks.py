@@ -129,7 +129,7 @@ class SameReaderTests(ComebackTestCase):
                 self.assertHeard(peers, number)
                 work = self.ask(peers, self.again(transport=transport))
                 self.assertCountEqual(self.readers, readers)
-                self.assertEqual(work.names["openPoll"], 2)
+                self.assertEqual(work.names["openPoll"], 1)
             for peer in peers:
                 peer.cut()
             self.untilReaders(0)
@@ -401,7 +401,7 @@ class TokenTests(ComebackTestCase):
         peers, more = self.answeredBy(600)
         for number in (1, 2):
             work = self.ask(peers, self.again(more))
-            self.assertEqual(work.names["openPoll"], 2)
+            self.assertEqual(work.names["openPoll"], 1)
             self.assertEqual({each.client.name for each in self.readers}, {"ada"})
             self.publish(number)
             self.assertHeard(peers, number)
@@ -436,6 +436,52 @@ class TokenTests(ComebackTestCase):
         self.hub.control.revocations.add(revoked)
         self.ask(peers, self.again(more))
         self.assertEqual(self.readers, [])
+
+
+class NotedTests(ComebackTestCase):
+    """
+    Only of polls that have company something is noted.
+    """
+
+    def notes(self) -> int:
+        """
+        Return how many notes there are.
+        """
+        return len(self.port._edge.comebacks)
+
+    def test_alone(self) -> None:
+        """
+        Nothing is noted of the only poll of a channel, which would be of no use.
+        """
+        peers = self.answered(1)
+        for number in (1, 2):
+            self.ask(peers, self.again())
+            self.assertEqual(self.notes(), 0)
+            self.publish(number)
+            self.assertHeard(peers, number)
+
+    def test_answeredTogether(self) -> None:
+        """
+        The first poll that comes back is noted if others were answered together with it.
+        """
+        peers = self.answered(2)
+        self.ask(peers, self.again())
+        self.publish(1)
+        self.assertHeard(peers, 1)
+        self.ask(peers[:1], self.again())
+        self.assertEqual(self.notes(), 1)
+
+    def test_othersAreHeld(self) -> None:
+        """
+        A poll that comes back is noted if others are held already.
+        """
+        (peer,) = self.answered(1)
+        others = [self.peer(self.again()) for _ in range(2)]
+        self.untilReaders(2)
+        self.ask([peer], self.again())
+        self.assertEqual(self.notes(), 1)
+        self.publish(1)
+        self.assertHeard([peer, *others], 1)
 
 
 class FitsTests(ComebackTestCase):
