@@ -159,3 +159,28 @@ class SparedTests(HubTestCase):
             self.assertEqual(stream.positions, expected)
             stream.reader.ended()
             stream.reader.sinkLost()
+
+
+class SparedInPartsTests(SparedTests):
+    """
+    The same where flushes go on for many turns, one reader in each.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make each flush take long.
+        """
+        super().setUp()
+        parts = self.fanout.parts
+        parts.most = parts.left = 0
+        parts.seconds = 0.0
+        parts.eachAtOnce = 1
+
+    def put(self, *excluded: str | None, channel: str = "a") -> None:
+        """
+        Publish some messages in one turn, and go on for some turns only.
+        """
+        for exclude in excluded:
+            self.hub.store(ANYONE, [Publication((channel,), b"1", exclude=exclude)])
+        for _ in range(2):
+            self.clock.turn()
