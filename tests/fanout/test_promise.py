@@ -81,7 +81,7 @@ class Promise(RuleBasedStateMachine):
     def _live(self, pick: int) -> Any:
         player = self._pick(Stream, pick)
         isLive = player is not None and player.isBegun and player.reader.state is State.LIVE
-        return player if isLive and not player.isChanging else None
+        return player if isLive and player.tracker.names and not player.isChanging else None
 
     def _beginning(self, start: tuple[str, int]) -> StartPosition:
         kind, number = start
@@ -469,6 +469,50 @@ class _InParts:
         parts.eachAtOnce = 1
 
     isDirect = False
+
+    @rule(
+        names=ALIKE,
+        kinds=st.lists(st.booleans(), min_size=2, max_size=4),
+        channels=st.lists(CHANNEL, min_size=1, max_size=3),
+        back=st.sampled_from([None, 0, 1, 2]),
+    )
+    def meet(
+        self, names: list[str], kinds: list[bool], channels: list[str], back: int | None
+    ) -> None:
+        """
+        More is published while a group is busy, and others join it or come back.
+        """
+        promise: Any = self
+        for isPoll in kinds:
+            promise.openAlike(names, 1, isPoll, None)
+        promise.rest()
+        for channel in channels:
+            promise.world.publish([[channel]])
+            promise.clock.turn()
+        promise.openAlike(names, 1, kinds[0], back)
+        promise.openAlike(names, 1, not kinds[0], back)
+
+    @rule(pick=PICK, channel=CHANNEL)
+    def returnSoon(self, pick: int, channel: str) -> None:
+        """
+        A client is answered and comes back in the same turn, as its group goes on.
+        """
+        promise: Any = self
+        promise.world.publish([[channel]])
+        promise.clock.turn()
+        promise.collect()
+        promise.comeBack(pick, 0, 2)
+
+    @rule(pick=PICK, channel=CHANNEL)
+    def speak(self, pick: int, channel: str) -> None:
+        """
+        A client is told where it stands as its group goes on.
+        """
+        promise: Any = self
+        promise.world.publish([[channel]])
+        promise.clock.turn()
+        promise.tell(pick)
+        promise.tell(pick + 1)
 
 
 class PartsPromise(_InParts, Promise):
