@@ -4,16 +4,42 @@ Tests of L{comet.fanout.busygroups}: flushes that take long, and go on in later 
 
 from __future__ import annotations
 
+from socket import socket
+from typing import Any
+
 from twisted.internet.defer import Deferred
 
+from comet.fanout.application import readerOf
 from comet.fanout.busygroups import JOINED_BYTES
+from comet.fanout.polls import PollReader
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Publication
-from tests.fanout.case import HubTestCase, Stream
+from tests.fanout.case import HubTestCase, Stream, since
 from tests.fanout.doubles import ANYONE, DirectMemorySink, LineShape, MemorySink
 from tests.fanout.slowbus import now
+from tests.fanout.test_backlog import BytesShape, Waiter
 
 MINE = "mine-0001"
+
+
+class SlowWaiter:
+    """
+    Waits for the response to a poll, which is given to it alone.
+    """
+
+    direct: socket | None = None
+    keepsTime = False
+    isBehind = False
+
+    def pollAnswered(self, response: bytes) -> None:
+        """
+        See L{Waiter.pollAnswered<comet.fanout.polls.Waiter.pollAnswered>}.
+        """
+
+    def pollEmpty(self, cursor: Cursor) -> None:
+        """
+        See L{Waiter.pollEmpty<comet.fanout.polls.Waiter.pollEmpty>}.
+        """
 
 
 class PartsCase(HubTestCase):
@@ -136,20 +162,25 @@ class OrderTests(PartsCase):
 
     def test_joinsALittle(self) -> None:
         """
-        Of much that waits, only some is joined: the reader is written to in between.
+        Of much that waits, only some is joined: readers are given it, and its publisher is
+        answered, before the rest.
         """
-        (first, second) = self.streams(2)
-        payload = b"1" * JOINED_BYTES
+        streams = self.streams(4)
         self.publish("a")
         self.clock.turn()
+        waiting = []
         for _ in range(2):
-            self.publish("a", payload=payload)
-        self.fanout.tickSoon()
-        self.publish("a", payload=payload)
+            waiting.append(self.publish("a", payload=b"1" * JOINED_BYTES))
+            self.clock.turn()
+        self.assertEqual(self.given(streams), [[1], [1], [1], []])
+        while not waiting[0].called:
+            self.assertNotIn(3, [position for given in self.given(streams) for position in given])
+            self.clock.turn()
+        self.assertNoResult(waiting[1])
         self.rest()
-        self.assertEqual(self.given([first, second]), [[1, 2, 3, 4]] * 2)
+        self.assertEqual(self.given(streams), [[1, 2, 3]] * 4)
 
-    def test_answersNextToPolls(self) -> None:
+    def test_answersAfterAll(self) -> None:
         """
         A bus that answers late is answered for once all that is heard is written.
         """
@@ -293,6 +324,60 @@ class StandingTests(PartsCase):
         self.publish("a")
         self.rest()
         self.assertEqual(self.given(streams), [[2, 3, 4, 5], [2, 3, 4, 5], [2, 3, 5]])
+
+    def test_sparedAndPaused(self) -> None:
+        """
+        A receiver that is spared a message and pauses at the first that it waited for is
+        given the rest when it goes on.
+        """
+        others = [self.subscribe("a") for _ in range(2)]
+        receiver, subscription = self.subscribe("a")
+        self.hub.spareReader(readerOf(subscription), MINE)
+        self.publish("a", "a")
+        self.clock.turn()
+        self.publish("a")
+        self.clock.turn()
+        self.assertEqual(receiver.positions, [])
+        receiver.react = lambda heard: subscription.pauseProducing()
+        self.hub.store(ANYONE, [Publication(("a",), b"1", exclude=MINE)])
+        self.rest()
+        receiver.react = None
+        self.assertEqual(receiver.positions, [1])
+        self.assertEqual(subscription.cursor.position, 1)
+        subscription.resumeProducing()
+        self.publish("a")
+        self.rest()
+        self.assertEqual(receiver.positions, [1, 2, 3, 5])
+        self.assertEqual([each.positions for each, _ in others], [[1, 2, 3, 4, 5]] * 2)
+
+    def test_directPollComesBack(self) -> None:
+        """
+        A direct poll that is opened once more while its group is busy is not given what
+        was stored before.
+        """
+        shape = BytesShape()
+        waiter = Waiter()
+        self.addCleanup(waiter.close)
+        reader: PollReader[Any] = self.hub.openPoll(
+            ANYONE, ["a"], since("now"), shape, waiter, 20.0
+        )
+        for _ in range(4):
+            self.hub.openPoll(ANYONE, ["a"], since("now"), shape, SlowWaiter(), 20.0)
+        self.publish("b")
+        self.rest()
+        group = reader.group
+        assert group is not None
+        for _ in range(2):
+            self.publish("a")
+            self.clock.turn()
+        self.assertEqual(waiter.answers, 1)
+        self.assertEqual(len(self.fanout.parts), 1)
+        reader.joinAgain(group, ANYONE)
+        self.rest()
+        self.assertEqual((waiter.answers, reader.position.position), (1, 3))
+        self.publish("a")
+        self.rest()
+        self.assertEqual(waiter.answers, 2)
 
     def test_newEpoch(self) -> None:
         """
