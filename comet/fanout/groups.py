@@ -223,11 +223,13 @@ class Group:
         """
         Make a member live that stands at the fan-out's cursor, also by its own progress.
         """
-        if self.rest is None:
-            self._place(reader)
-        else:
+        if self.rest is not None:
             # The group comes to that cursor later.
             self._ahead[reader] = None
+        elif reader.direct is None:
+            self._indirect[reader] = None
+        else:
+            self.direct[reader] = reader.direct
 
     def _place(self, reader: Member) -> None:
         """
