@@ -270,10 +270,10 @@ class Parts:
             return
         self._isGoingOn = True
         try:
-            now, busy = self._now, self.busy
-            if self.over is None:
-                self.over = now() + self.seconds
-            elif now() >= self.over:
+            now, busy, over = self._now, self.busy, self.over
+            if over is None:
+                over = self.over = now() + self.seconds
+            elif now() >= over:
                 return
             for _ in range(len(busy)):
                 if not busy:
@@ -282,9 +282,9 @@ class Parts:
                 group = next(iter(busy))
                 del busy[group]
                 busy[group] = None
-                if group.goOn(self.over):
+                if group.goOn(over):
                     busy.pop(group, None)
-                if now() >= self.over:
+                if now() >= over:
                     return
         finally:
             self._isGoingOn = False

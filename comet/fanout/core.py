@@ -537,9 +537,11 @@ class Fanout:
         self.catchUps.stop()
         self.turns.finish()
         self.questions.stop()
+        # If a receiver of an application calls this, the tick that calls it goes on later.
+        isInTick = self._isTicking
         if self._tickCall is not None:
             self._tickCall.cancel()
             self._tick()
-        while (self.parts or self.backlog) and self._tickCall is not None:
+        while not isInTick and (self.parts or self.backlog) and self._tickCall is not None:
             self._tickCall.cancel()
             self._tick()

@@ -419,3 +419,20 @@ class EndTests(PartsCase):
         self.fanout.stop()
         self.assertEqual(self.given([*streams, other]), [[1]] * 4)
         self.assertEqual(self.successResultOf(published), [1])
+
+    def test_stopWithin(self) -> None:
+        """
+        A receiver that has the fan-out stopped as its group is written is no harm to the
+        others.
+        """
+        receivers = [self.subscribe("a")[0] for _ in range(3)]
+
+        def stop(heard: list[Any]) -> None:
+            self.fanout.tickSoon()
+            self.fanout.stop()
+
+        receivers[0].react = stop
+        published = self.publish("a")
+        self.rest()
+        self.assertEqual([each.positions for each in receivers], [[1]] * 3)
+        self.assertEqual(self.successResultOf(published), [1])
