@@ -2,13 +2,15 @@
 What is left to do of earlier ticks.  A large group of polls is answered in
 parts, one a turn, so that other clients, and those that poll again, are served
 in between.  The publisher of such a message is answered behind the parts; publishers of
-messages that have none do not wait for them.
+other messages do not wait for them.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
+from functools import partial
 from typing import TypeAlias
 
 from comet.logging.clientlog import ClientLogger
@@ -32,12 +34,48 @@ class Backlog:
     def __init__(self) -> None:
         self.calls: deque[Call] = deque()
         self.first: deque[Callable[[], None]] = deque()
+        # How many groups of polls are left that get the message at each position.
+        self._late: Counter[int] = Counter()
 
     def __len__(self) -> int:
         """
         How many calls are left.
         """
         return len(self.calls) + len(self.first)
+
+    @property
+    def late(self) -> AbstractSet[int]:
+        """
+        The positions of messages of which parts are left.
+        """
+        return self._late.keys()
+
+    def addParts(self, parts: Iterable[Callable[[], None]], positions: AbstractSet[int]) -> None:
+        """
+        Add calls that take long after all that are left.
+
+        @param positions: Those of the messages that they write.
+        """
+        self._late.update(positions)
+        for part in parts:
+            self.add(part, isPart=True)
+        self.add(partial(self._written, positions), isPart=False)
+
+    def _written(self, positions: AbstractSet[int]) -> None:
+        late = self._late
+        for position in positions:
+            late[position] -= 1
+            if not late[position]:
+                del late[position]
+
+    def whenWritten(self, positions: AbstractSet[int], call: Callable[[], None]) -> None:
+        """
+        Add a call behind the parts that write some messages.
+        """
+        if self._late and not self._late.keys().isdisjoint(positions):
+            self.add(call, isPart=False)
+        else:
+            self.first.append(call)
 
     def add(self, call: Callable[[], None], isPart: bool) -> None:
         """

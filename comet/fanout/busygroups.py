@@ -26,7 +26,7 @@ flush stops when the time is over, and goes on in the next turn.
     given, those in the queue among them, is after its position; it may then be ahead of
     the group.
 
-  - A publisher is answered once the groups that its tick touched are written
+  - A publisher is answered once the groups that are given its messages have written them
     (L{Answers}).
 
   - If the bus is interrupted, all readers read the log again from where they stand, and
@@ -37,6 +37,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Final, NamedTuple, Protocol
 
 from comet.fanout.delivery import DirectParts, Member
@@ -71,6 +72,16 @@ class Busy(Protocol):
     """
 
     rest: Rest | None
+
+    def owes(self, positions: AbstractSet[int]) -> bool:
+        """
+        Tell whether some messages, or one of them, are not written yet.
+        """
+
+    def wait(self, answers: Answers) -> None:
+        """
+        See L{Rest.wait}.
+        """
 
     def goOn(self, over: float) -> bool:
         """
@@ -251,6 +262,13 @@ class Parts:
         How many groups are busy.
         """
         return len(self.busy)
+
+    def late(self) -> AbstractSet[int]:
+        """
+        Return the positions of messages that are not written yet.
+        """
+        rests = [group.rest for group in self.busy]
+        return {each.position for rest in rests if rest is not None for each in rest.owed()}
 
     def begin(self, group: Busy) -> None:
         """

@@ -45,6 +45,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from functools import partial
 from time import time
 from typing import Any, Final, TypeAlias
@@ -54,7 +55,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
 from comet.fanout.backlog import Backlog
-from comet.fanout.busygroups import Answers, Busy, Parts
+from comet.fanout.busygroups import Answers, Parts
 from comet.fanout.catchups import CatchUps
 from comet.fanout.delivery import Member
 from comet.fanout.encodingcache import EncodingCache
@@ -193,7 +194,7 @@ class Fanout:
         self.backlog = Backlog()
         self.parts = Parts(clock.seconds)
         # Called after the next tick: publishers to be answered.
-        self._afterFlush: list[tuple[bool, Callable[[], None]]] = []
+        self._afterFlush: list[Callable[[], None]] = []
         self.beforeTick: Callable[[], bool] = _nothing
         self._drained: list[Deferred[None]] = []
         self._isTickDue = False
@@ -244,22 +245,48 @@ class Fanout:
             self._touched = touched = (heard, len(heard), self.registry.route(heard))
         return group in touched[2]
 
-    def whenFlushed(self, call: Callable[[], None], isNew: bool = False) -> None:
+    def whenFlushed(self, call: Callable[[], None]) -> None:
         """
-        Call something once all that was heard so far has been written to the
-        readers: at once, if it has been.
-
-        @param isNew: Whether the caller cares only for what was heard since the last tick:
-            it waits for what is left of earlier ones only where its own messages do.
+        Call something once all that was heard so far has been given to the groups: at
+        once, if it has been.  Those for which it takes long may not have written it then:
+        see L{late}.
         """
         if self._heard or self._wasInterrupted:
-            self._afterFlush.append((isNew, call))
-        elif self.parts.busy and not isNew:
-            self._afterGroups(list(self.parts.busy), partial(self.backlog.add, call, isPart=False))
-        elif self.backlog.calls and not isNew:
-            self.backlog.add(call, isPart=False)
+            self._afterFlush.append(call)
         else:
             call()
+
+    def late(self) -> AbstractSet[int]:
+        """
+        Return the positions of messages that groups were given, and that some readers were
+        not written yet, since it takes long.
+        """
+        if not self.parts.busy:
+            return self.backlog.late
+        return self.parts.late() | self.backlog.late
+
+    def whenWritten(self, positions: AbstractSet[int], call: Callable[[], None]) -> None:
+        """
+        Call something once some messages that are L{late} are written to the readers.  Others
+        are not waited for.
+
+        @param positions: At least one.
+        """
+        groups = [group for group in self.parts.busy if group.owes(positions)]
+        if not groups:
+            self.backlog.whenWritten(positions, call)
+            return
+        answers = Answers(partial(self._groupsWritten, positions, call), len(groups))
+        for group in groups:
+            group.wait(answers)
+
+    def _groupsWritten(self, positions: AbstractSet[int], call: Callable[[], None]) -> None:
+        """
+        Groups of streams have written some messages: groups of polls may not have.
+        """
+        self.backlog.whenWritten(positions, call)
+        if not self._isTicking:
+            self.tickSoon()
 
     def afterAnswers(self, call: Callable[[], None]) -> None:
         """
@@ -363,8 +390,6 @@ class Fanout:
         self._touched = None
         end, self._heardEnd = self._heardEnd, None
         calls, self._afterFlush = self._afterFlush, []
-        touched: Mapping[Group, Sequence[Message]] = {}
-        left = len(self.backlog.calls)
         if messages:
             newest = self._cursorOf(messages[-1])
             if end is None or end.epoch != newest.epoch or end.position < newest.position:
@@ -402,48 +427,8 @@ class Fanout:
                         written.add(took + first - message.time)
             self.cursor = end
             self.isContinuous = True
-        if calls:
-            # First the readers are written to, then the publishers are answered.
-            hasParts = len(self.backlog.calls) > left
-            for isNew, call in calls:
-                isFirst = isNew and not hasParts
-                if self.parts.busy and (busy := self._busyFor(touched, isNew)):
-                    self._afterGroups(busy, partial(self._answerLater, call, isFirst))
-                elif isFirst:
-                    self.backlog.first.append(call)
-                else:
-                    self.backlog.calls.append((False, call))
-
-    def _busyFor(self, touched: Mapping[Group, object], isNew: bool) -> list[Busy]:
-        """
-        Return the busy groups for which the publishers of a tick wait.
-
-        @param touched: The groups that were given messages of the tick.
-
-        @param isNew: As for L{whenFlushed}.
-        """
-        busy = self.parts.busy
-        return [group for group in touched if group in busy] if isNew else list(busy)
-
-    def _answerLater(self, call: Callable[[], None], isFirst: bool) -> None:
-        """
-        Make a call in this tick or a later one.
-
-        @param isFirst: Whether it does not wait for polls that are answered in parts.
-        """
-        if isFirst:
-            self.backlog.first.append(call)
-        else:
-            self.backlog.calls.append((False, call))
-
-    def _afterGroups(self, groups: Sequence[Busy], call: Callable[[], None]) -> None:
-        """
-        Call something once busy groups have written what they were given until now.
-        """
-        answers = Answers(call, len(groups))
-        for group in groups:
-            if group.rest is not None:
-                group.rest.wait(answers)
+        # First the readers are written to, then the publishers are answered.
+        self.backlog.first.extend(calls)
 
     def _renewBudget(self) -> None:
         """

@@ -6,11 +6,12 @@ bytes.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from twisted.python.failure import Failure
 
-from comet.fanout.busygroups import EACH_COST, Parts, Queued, Rest
+from comet.fanout.busygroups import EACH_COST, Answers, Parts, Queued, Rest
 from comet.fanout.delivery import Delivery, DirectParts, Member
 from comet.interfaces.sockets import DirectSocket
 from comet.logging.clientlog import ClientLogger
@@ -366,6 +367,20 @@ class Group:
         rest.readers.extend(readers)
         if not isinstance(delivered, bool):
             rest.direct, rest.inParts = direct, delivered
+
+    def owes(self, positions: AbstractSet[int]) -> bool:
+        """
+        See L{Busy.owes<comet.fanout.busygroups.Busy.owes>}.
+        """
+        rest = self.rest
+        return rest is not None and any([each.position in positions for each in rest.owed()])
+
+    def wait(self, answers: Answers) -> None:
+        """
+        See L{Busy.wait<comet.fanout.busygroups.Busy.wait>}.
+        """
+        if self.rest is not None:
+            self.rest.wait(answers)
 
     def goOn(self, over: float) -> bool:
         """

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar
 
 from twisted.internet.defer import Deferred, succeed
 
@@ -48,6 +48,11 @@ _LIVE: Final = step(State.OPENING, Input.CAUGHT_UP)
 _CLOSED: Final = step(_LIVE, Input.ENDED)
 
 R = TypeVar("R")
+
+# What polls take together: the response, how many messages it has, and all messages of
+# which it has the first.
+PreparedPolls: TypeAlias = tuple[R, int, Sequence[Message]]
+
 R_co = TypeVar("R_co", covariant=True)
 R_contra = TypeVar("R_contra", contravariant=True)
 
@@ -400,12 +405,12 @@ class PollReader(Reader, Generic[R]):
         """
         return PollDelivery(self.fanout, self.shape)
 
-    def take(self, prepared: tuple[R, int]) -> None:
+    def take(self, prepared: PreparedPolls[R]) -> None:
         """
         See L{Reader.take}.
         """
         self.ended()
-        response, count = prepared
+        response, count, _ = prepared
         self.fanout.tally.delivered += count
         self.waiter.pollAnswered(response)
 
@@ -439,11 +444,10 @@ class PollDelivery(Generic[R]):
         self._fanout = fanout
         self._shape = shape
 
-    def prepare(self, messages: Sequence[Message], end: Cursor) -> tuple[R, int]:
+    def prepare(self, messages: Sequence[Message], end: Cursor) -> PreparedPolls[R]:
         """
         See L{Delivery.prepare<comet.fanout.delivery.Delivery.prepare>}.
 
-        @return: The response, and how many messages it has.
         """
         size, count, most = 0, 0, self._fanout.unsent.pollBytes
         for message in messages[: self._shape.limit]:
@@ -456,9 +460,9 @@ class PollDelivery(Generic[R]):
             outcome = Outcome(messages[count - 1].cursor, given, more=True)
         else:
             outcome = Outcome(end, given)
-        return self._shape.respond(outcome, self._fanout.encodings.budget), count
+        return self._shape.respond(outcome, self._fanout.encodings.budget), count, messages
 
-    def deliver(self, group: GroupReaders, prepared: tuple[Any, int]) -> bool:
+    def deliver(self, group: GroupReaders, prepared: PreparedPolls[Any]) -> bool:
         """
         See L{Delivery.deliver<comet.fanout.delivery.Delivery.deliver>}.
 
@@ -470,7 +474,7 @@ class PollDelivery(Generic[R]):
         # The readers are closed without a call for each.
         fanout = self._fanout
         waiters, readerEnded = [], fanout.readerEnded
-        response, count = prepared
+        response, count, messages = prepared
         for reader in group.takeDirect():
             reader.state = _CLOSED
             reader.group = None
@@ -482,9 +486,12 @@ class PollDelivery(Generic[R]):
         if len(waiters) <= MOST_AT_ONCE:
             _answerAll(waiters, response)
         else:
-            for start in range(0, len(waiters), MOST_AT_ONCE):
-                some = waiters[start : start + MOST_AT_ONCE]
-                fanout.backlog.add(partial(_answerAll, some, response), isPart=True)
+            starts = range(0, len(waiters), MOST_AT_ONCE)
+            parts = [waiters[start : start + MOST_AT_ONCE] for start in starts]
+            fanout.backlog.addParts(
+                [partial(_answerAll, some, response) for some in parts],
+                {message.position for message in messages},
+            )
         return True
 
 

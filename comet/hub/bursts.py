@@ -37,7 +37,7 @@ from comet.interfaces.busabilities import IBurstBus, IInstantBus
 from comet.interfaces.messagebus import IMessageBus
 from comet.interfaces.overrides import speaksFor
 from comet.logging.clientlog import ClientLogger
-from comet.model.messages import Publication
+from comet.model.messages import Publication, Published
 from comet.reactor.deadlines import withDeadline
 
 # How many messages, and how many bytes of data, make a burst that is stored at once.
@@ -221,7 +221,7 @@ class Bursts:
                 return
             if outcomes is not None:
                 # The readers have heard of it within the call.
-                self._fanout.whenFlushed(partial(self._answer, burst, outcomes), isNew=True)
+                self._fanout.whenFlushed(partial(self._answer, burst, outcomes))
                 return
         if len(burst) == 1:
             self._call(bus.publish, burst[0].publications, burst)
@@ -257,7 +257,7 @@ class Bursts:
         if stored.called and not stored.paused and not isinstance(stored.result, Failure):
             # Fast path for a bus that stores at once: adding callbacks would cost
             # as much as storing.
-            self._settle(burst, stored.result, isNew=True)
+            self._settle(burst, stored.result)
         else:
             if not stored.called:
                 stored = withDeadline(stored, self._fanout.wheel, PUBLISH_SECONDS, self._late)
@@ -286,29 +286,41 @@ class Bursts:
         self._fail(self._requests.takeAll(), Failure(_silent()))
         return _unknown()
 
-    def _settle(self, burst: Sequence[PublishRequest], outcomes: Any, isNew: bool = False) -> None:
+    def _settle(self, burst: Sequence[PublishRequest], outcomes: Any) -> None:
         """
         Answer some requests once the readers have been written to.
 
         @param outcomes: What the bus has told: of a request alone, only its outcome.
-
-        @param isNew: Whether the bus was asked just now: see L{Fanout.whenFlushed}.
         """
         if len(burst) == 1:
             outcomes = (outcomes,)
         elif not isinstance(outcomes, _SEQUENCE) or len(outcomes) != len(burst):
             # Nothing tells which outcome is whose.
             outcomes = [None] * len(burst)
-        self._fanout.whenFlushed(partial(self._answer, burst, outcomes), isNew)
+        self._fanout.whenFlushed(partial(self._answer, burst, outcomes))
 
     def _fail(self, burst: Sequence[PublishRequest], failure: Failure) -> None:
-        # Those before it are answered first.
+        # Those that were stored before it in this turn are answered first.
         self._fanout.whenFlushed(partial(self._answer, burst, [failure] * len(burst)))
 
-    def _answer(self, burst: Sequence[PublishRequest], outcomes: Sequence[Any]) -> None:
+    def _answer(
+        self,
+        burst: Sequence[PublishRequest],
+        outcomes: Sequence[Any],
+        areWritten: bool = False,
+    ) -> None:
+        """
+        Answer some requests whose messages the groups were given.
+
+        @param areWritten: Whether the messages were written to all readers.  Otherwise those
+            for which that takes long are answered once it is done.
+        """
+        fanout = self._fanout
+        if not areWritten and (fanout.parts.busy or fanout.backlog.calls):
+            burst, outcomes = self._withoutLate(burst, outcomes)
         # Counted here, without a call for each.
         tally, took = self._tally, self._tally.publishing
-        now, counts, bounds = self._fanout.seconds(), took.counts, took.bounds
+        now, counts, bounds = fanout.seconds(), took.counts, took.bounds
         for request, outcome in zip(burst, outcomes, strict=True):
             spent = now - request.begun
             counts[bisect_left(bounds, spent)] += 1
@@ -330,6 +342,24 @@ class Bursts:
         self._underWay -= len(burst)
         if self._waiting and not self._underWay:
             self._tellAnswered()
+
+    def _withoutLate(
+        self, burst: Sequence[PublishRequest], outcomes: Sequence[Any]
+    ) -> tuple[Sequence[PublishRequest], Sequence[Any]]:
+        """
+        Have those requests answered later whose messages take long to write.
+
+        @return: The others, and their outcomes.
+        """
+        fanout = self._fanout
+        late = fanout.late()
+        rest = []
+        for request, outcome in zip(burst, outcomes, strict=True):
+            if own := late & _positionsOf(outcome):
+                fanout.whenWritten(own, partial(self._answer, [request], [outcome], True))
+            else:
+                rest.append((request, outcome))
+        return [each for each, _ in rest], [each for _, each in rest]
 
     def _refuse(self, request: PublishRequest, outcome: Any) -> None:
         """
@@ -390,6 +420,16 @@ def _same(value: Any) -> Any:
     Return a value as it is.
     """
     return value
+
+
+def _positionsOf(outcome: Any) -> set[int]:
+    """
+    Return the positions of the messages that a request has stored.
+    """
+    if not isinstance(outcome, _SEQUENCE):
+        return set()
+    stored = [each for each in outcome if isinstance(each, Published)]
+    return {position for each in stored for position in each.positions.values()}
 
 
 def _unanswered() -> Unknown:

@@ -1,1 +1,1 @@
-A burst to a thousand streams no longer fills one turn of the server: it is written in parts of some milliseconds, and other clients are served in between. The publisher of such a message is answered once all readers are written to; others do not wait for that.
+A burst to a thousand streams no longer fills one turn of the server: it is written in parts of some milliseconds, and other clients are served in between. The publisher of such a message is answered once all readers are written to; others do not wait for that, even if they have published in the same turn.

@@ -202,6 +202,19 @@ class DirectPollTests(HubTestCase):
         self.successResultOf(published)
         self.successResultOf(other)
 
+    def test_othersOfTheTickBetween(self) -> None:
+        """
+        Of what is published in one turn, only publishers of messages that polls get wait.
+        """
+        published = [self.publish(*names) for names in (["b"], ["a"], ["b", "a"], ["c"])]
+        self.clock.turn()
+        self.assertEqual([each.called for each in published], [True, False, False, True])
+        self.assertEqual(self.fanout.late(), {3, 5})
+        self.rest()
+        self.assertEqual([now(each) for each in published], [[2], [3], [4, 5], [6]])
+        self.assertEqual(self.answered, self.count)
+        self.assertFalse(self.fanout.late())
+
     def test_answersSomeInEachTurn(self) -> None:
         """
         Each turn answers at most L{MOST_AT_ONCE} polls, each once; the

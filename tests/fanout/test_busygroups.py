@@ -180,18 +180,35 @@ class OrderTests(PartsCase):
         self.rest()
         self.assertEqual(self.given(streams), [[1, 2, 3]] * 4)
 
-    def test_answersAfterAll(self) -> None:
+    def test_othersOfTheTickDoNotWait(self) -> None:
         """
-        A bus that answers late is answered for once all that is heard is written.
+        Of what is published in one turn, each publisher waits for its own messages, and a
+        batch for all of its.
+        """
+        streams = self.streams(3)
+        published = [self.publish(*names) for names in (["c"], ["a"], ["b"], ["b", "a"])]
+        self.clock.turn()
+        self.assertEqual([each.called for each in published], [True, False, True, False])
+        self.rest()
+        self.assertEqual([now(each) for each in published], [[1], [2], [3], [4, 5]])
+        self.assertEqual(self.given(streams), [[2, 5]] * 3)
+
+    def test_answersOfALateBus(self) -> None:
+        """
+        A message that was stored by a bus that answers late is waited for once it was heard,
+        and others are not.
         """
         streams = self.streams(2)
         self.publish("a")
         self.clock.turn()
         answered: list[int] = []
-        self.fanout.whenFlushed(lambda: answered.append(1))
-        self.assertEqual(answered, [])
+        self.fanout.whenFlushed(lambda: answered.append(0))
+        self.assertEqual((answered, self.fanout.late()), ([0], {1}))
+        self.fanout.whenWritten({1}, lambda: answered.append(1))
+        self.assertEqual(answered, [0])
         self.rest()
-        self.assertEqual((answered, self.given(streams)), ([1], [[1], [1]]))
+        self.assertEqual((answered, self.given(streams)), ([0, 1], [[1], [1]]))
+        self.assertFalse(self.fanout.late())
 
 
 class StandingTests(PartsCase):
