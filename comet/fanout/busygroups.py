@@ -14,7 +14,9 @@ flush stops when the time is over, and goes on in the next turn.
 
   - A group is given its messages in their order.  What a tick brings for a busy group
     waits in its queue, behind the flush that goes on.  What waits is joined: the next
-    flush has up to L{JOINED_BYTES} of it, in one write to each reader.
+    flush has up to L{JOINED_BYTES} of it, in one write to each reader.  A queue that is
+    longer than L{QUEUED_BYTES} is written in one turn: what other nodes publish may come
+    sooner than it can be written in a part of each turn.
 
   - Each reader of a busy group stands at one of three places.  A I{pending} reader was
     not given the messages of this flush: it stands where the group stood before.  The
@@ -47,7 +49,7 @@ from comet.reactor.turns import TURN
 
 # How much a tick writes without a look at the clock: in bytes that are sent straight to
 # sockets.  This takes a few milliseconds.
-TICK_COST: Final = 4 * 1024 * 1024
+TICK_COST: Final = 6 * 1024 * 1024
 
 # As how many bytes a reader counts beside what it is sent: one that is sent to directly,
 # and one that takes what is prepared by itself.
@@ -62,6 +64,11 @@ PART_SECONDS: Final = TURN
 
 # About how many bytes of payload are joined of what waits in a queue.
 JOINED_BYTES: Final = 128 * 1024
+
+# About how many bytes wait in a queue at most: those of payload, and for each message as
+# many as it takes beside them.
+QUEUED_BYTES: Final = 4 * 1024 * 1024
+MESSAGE_BYTES: Final = 512
 
 
 class Busy(Protocol):
@@ -156,6 +163,8 @@ class Rest:
     @ivar answers: Wait for this flush.
 
     @ivar queue: What waits behind it.
+
+    @ivar size: How many bytes that takes.
     """
 
     __slots__ = (
@@ -168,6 +177,7 @@ class Rest:
         "prepared",
         "queue",
         "readers",
+        "size",
     )
 
     def __init__(self, at: Cursor, given: Cursor) -> None:
@@ -180,6 +190,20 @@ class Rest:
         self.readers: deque[Member] = deque()
         self.answers: list[Answers] = []
         self.queue: deque[Queued] = deque()
+        self.size = 0
+
+    def add(self, messages: Sequence[Message], end: Cursor) -> bool:
+        """
+        Let messages wait behind all others.
+
+        @param messages: As for L{Group.flush<comet.fanout.groups.Group.flush>}; and so is the
+            other.
+
+        @return: Whether there is room for more.
+        """
+        self.queue.append(Queued(messages, end, []))
+        self.size += _sizeOf(messages)
+        return self.size <= QUEUED_BYTES
 
     def wait(self, answers: Answers) -> None:
         """
@@ -215,6 +239,7 @@ class Rest:
         size, end = 0, self.given
         while self.queue and size < JOINED_BYTES:
             queued = self.queue.popleft()
+            self.size -= _sizeOf(queued.messages)
             messages += queued.messages
             size += sum([len(message.payload) for message in queued.messages])
             end = queued.end
@@ -320,6 +345,19 @@ class Parts:
         Write all that is left.
         """
         for group in list(self.busy):
-            while not group.goOn(float("inf")):
-                pass
-            self.busy.pop(group, None)
+            self.finishOne(group)
+
+    def finishOne(self, group: Busy) -> None:
+        """
+        Write all that is left of a group.
+        """
+        while not group.goOn(float("inf")):
+            pass
+        self.busy.pop(group, None)
+
+
+def _sizeOf(messages: Sequence[Message]) -> int:
+    """
+    Return about how many bytes messages take while they wait.
+    """
+    return sum([len(each.payload) + MESSAGE_BYTES for each in messages])

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from twisted.python.failure import Failure
 
-from comet.fanout.busygroups import EACH_COST, Answers, Parts, Queued, Rest
+from comet.fanout.busygroups import EACH_COST, Answers, Parts, Rest
 from comet.fanout.delivery import Delivery, DirectParts, Member
 from comet.interfaces.sockets import DirectSocket
 from comet.logging.clientlog import ClientLogger
@@ -309,7 +309,8 @@ class Group:
             self._dropCatchUps(last)
         rest = self.rest
         if rest is not None:
-            rest.queue.append(Queued(messages, end, []))
+            if not rest.add(messages, end):
+                self._ticking.parts.finishOne(self)
             return
         self.wroteAt = self._ticking.seconds()
         self._write(messages, end, prepared)

@@ -10,7 +10,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from comet.fanout.application import readerOf
-from comet.fanout.busygroups import JOINED_BYTES
+from comet.fanout.busygroups import JOINED_BYTES, MESSAGE_BYTES, QUEUED_BYTES
 from comet.fanout.polls import PollReader
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Publication
@@ -179,6 +179,34 @@ class OrderTests(PartsCase):
         self.assertNoResult(waiting[1])
         self.rest()
         self.assertEqual(self.given(streams), [[1, 2, 3]] * 4)
+
+    def test_queueIsBounded(self) -> None:
+        """
+        When too much waits for a group, all of it is written in the turn that brings it.
+        """
+        streams, others = self.streams(4), self.streams(4, "b")
+        count = QUEUED_BYTES // (JOINED_BYTES + MESSAGE_BYTES)
+        # No turn has time for parts.
+        goesOn = self.patch(self.fanout.parts, "goOn", lambda: None)
+        self.publish("a", "b")
+        self.clock.turn()
+        published = []
+        for _ in range(count):
+            published.append(self.publish("a", payload=b"1" * JOINED_BYTES))
+            self.clock.turn()
+        self.assertEqual(len(self.fanout.parts), 2)
+        self.assertNotIn(True, [each.called for each in published])
+        published.append(self.publish("a", payload=b"1" * JOINED_BYTES))
+        self.clock.turn()
+        self.assertEqual(self.given(streams), [[1, *range(3, count + 4)]] * 4)
+        self.assertEqual([now(each) for each in published], [[n] for n in range(3, count + 4)])
+        self.assertEqual(len(self.fanout.parts), 1)
+        self.assertEqual(self.given(others), [[]] * 4)
+        goesOn.restore()
+        self.publish("a")
+        self.rest()
+        self.assertEqual(self.given(others), [[2]] * 4)
+        self.assertEqual(self.given(streams)[0][-1], count + 4)
 
     def test_othersOfTheTickDoNotWait(self) -> None:
         """
