@@ -254,7 +254,7 @@ class Group:
 
     def takeDirect(self) -> dict[Member, DirectSocket]:
         """
-        See L{DirectReaders.takeDirect<comet.fanout.delivery.DirectReaders.takeDirect>}.
+        See L{GroupReaders.takeDirect<comet.fanout.delivery.GroupReaders.takeDirect>}.
         """
         direct, self.direct = self.direct, {}
         self.lastTaken = len(direct)
