@@ -351,8 +351,13 @@ class Parts:
         """
         Write all that is left of a group.
         """
-        while not group.goOn(float("inf")):
-            pass
+        # A receiver of an application may have the fan-out stopped here, too.
+        isGoingOn, self._isGoingOn = self._isGoingOn, True
+        try:
+            while not group.goOn(float("inf")):
+                pass
+        finally:
+            self._isGoingOn = isGoingOn
         self.busy.pop(group, None)
 
 

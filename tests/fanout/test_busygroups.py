@@ -4,11 +4,13 @@ Tests of L{comet.fanout.busygroups}: flushes that take long, and go on in later 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from socket import socket
 from typing import Any
 
 from twisted.internet.defer import Deferred
 
+from comet.fanout import busygroups
 from comet.fanout.application import readerOf
 from comet.fanout.busygroups import JOINED_BYTES, MESSAGE_BYTES, QUEUED_BYTES
 from comet.fanout.polls import PollReader
@@ -66,7 +68,7 @@ class PartsCase(HubTestCase):
         self.rest()
         return streams
 
-    def given(self, streams: list[Stream]) -> list[list[int]]:
+    def given(self, streams: Sequence[Any]) -> list[list[int]]:
         """
         What each was given.
         """
@@ -481,3 +483,30 @@ class EndTests(PartsCase):
         self.rest()
         self.assertEqual([each.positions for each in receivers], [[1]] * 3)
         self.assertEqual(self.successResultOf(published), [1])
+
+    def test_stopWithinLongQueue(self) -> None:
+        """
+        A receiver that has the fan-out stopped as a queue is written that has grown too long
+        is no harm to the others: the flush does not go on within itself.
+        """
+        receivers = [self.subscribe("a")[0] for _ in range(3)]
+        depths: list[bool] = []
+
+        def stop(heard: list[Any]) -> None:
+            receivers[0].react = None
+            before = self.given(receivers[1:])
+            self.fanout.tickSoon()
+            self.fanout.stop()
+            depths.append(self.given(receivers[1:]) == before)
+
+        goesOn = self.patch(self.fanout.parts, "goOn", lambda: None)
+        self.patch(busygroups, "QUEUED_BYTES", 0)
+        published = [self.publish("a")]
+        self.clock.turn()
+        goesOn.restore()
+        receivers[0].react = stop
+        published.append(self.publish("a"))
+        self.rest()
+        self.assertEqual(depths, [True])
+        self.assertEqual([each.positions for each in receivers], [[1, 2]] * 3)
+        self.assertEqual([now(each) for each in published], [[1], [2]])
