@@ -23,6 +23,8 @@ The map, lower modules first:
   - L{reader}: one reader: opening, reading, live, behind, closed
   - L{spared}: readers that are spared what their own clients publish
   - L{joinpoint}: where new readers of the same names may go live at once
+  - L{probes}: what a stream says twice within a moment
+  - L{streamdelivery}: how the messages of a tick reach streams
   - L{streams}: readers that are written bytes for as long as they stay
   - L{polls}: readers that are answered once
   - L{history}: polls of what was before a cursor

@@ -5,29 +5,23 @@ Readers that are written bytes for as long as their clients stay.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
+from typing import Any, Final, TypeVar
 
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
-from comet.fanout.busygroups import DIRECT_COST, Parts
 from comet.fanout.core import Fanout
-from comet.fanout.delivery import DirectParts, DirectReaders
-from comet.fanout.encodingcache import EncodingCache
-from comet.fanout.logquestions import READ_BYTES
+from comet.fanout.probes import Probe
 from comet.fanout.reader import Reader
-from comet.fanout.sending import sendAll
 from comet.fanout.states import Input, State
-from comet.fanout.unsent import sharedRest
+from comet.fanout.streamdelivery import Part, StreamDelivery
 from comet.framing import Shape
 from comet.interfaces.sinks import IDirectSink, ISink, ISinkOwner
 from comet.interfaces.sockets import DirectSocket
-from comet.metrics.tally import Tally
 from comet.model.cursors import Cursor
-from comet.model.messages import Close, Message
+from comet.model.messages import Close
 from comet.model.positions import StartPosition
 from comet.model.progress import Step
-from comet.reactor.timers import NOT_SET
 
 # After how many seconds in which a client took nothing of what was written its
 # connection is cut.
@@ -40,114 +34,7 @@ STALL_CHECK: Final = 25.0
 # client can take the last words.
 LAST_WORDS: Final = 10.0
 
-# After how many seconds a L{Probe} makes a stream say again where its reader
-# stands.
-PROBE: Final = 0.5
-
-# What is written at once: the bytes, the position of the last message in them, and how
-# many messages they have.  No class of its own: each costs a call.
-Part: TypeAlias = tuple[bytes, int, int]
-
-# How often the clock is looked at while as much is written as a tick may write at once.
-_LOOKS: Final = 4
-
 R = TypeVar("R")
-
-
-class StreamDelivery:
-    """
-    Delivers messages to streams in one shape: each message is encoded once, and
-    all that is given in a tick is framed together.
-    """
-
-    __slots__ = ("__weakref__", "_encodings", "_parts", "_shape", "_tally")
-
-    def __init__(self, encodings: EncodingCache, shape: Shape, tally: Tally, parts: Parts) -> None:
-        """
-        @param tally: Counts what is delivered.
-
-        @param parts: Tells how much may be written at once.
-        """
-        self._encodings = encodings
-        self._shape = shape
-        self._tally = tally
-        self._parts = parts
-
-    def prepare(self, messages: Sequence[Message], end: Cursor) -> list[Part]:
-        """
-        See L{Delivery.prepare<comet.fanout.delivery.Delivery.prepare>}.
-
-        @return: What to write, cut into parts, so that a client that takes nothing
-            makes the server keep no more than one part for it.
-        """
-        pieces = self._encodings.pieces(self._shape, messages)
-        if len(messages) == 1:
-            return [(self._shape.frame(pieces), messages[0].position, 1)]
-        parts: list[Part] = []
-        part: list[bytes] = []
-        size, last = 0, 0
-        for message, piece in zip(messages, pieces, strict=True):
-            if part and size + len(piece) > READ_BYTES:
-                parts.append((self._shape.frame(part), last, len(part)))
-                part, size = [], 0
-            part.append(piece)
-            size += len(piece)
-            last = message.position
-        parts.append((self._shape.frame(part), last, len(part)))
-        return parts
-
-    def deliver(self, group: DirectReaders, prepared: list[Part]) -> bool | DirectParts:
-        """
-        See L{Delivery.deliver<comet.fanout.delivery.Delivery.deliver>}.
-        """
-        if len(prepared) > 1:
-            # A reader that does not take one part must not be given the next.
-            return False
-        data, last, count = prepared[0]
-        direct = group.direct
-        if not group.isPart:
-            parts, each = self._parts, len(data) + DIRECT_COST
-            if len(direct) * each > parts.left:
-                return StreamParts(self, prepared, max(parts.most // _LOOKS // each, 1))
-            parts.left -= len(direct) * each
-        self._tally.delivered += len(direct) * count
-        short = sendAll(list(direct.values()), data)
-        # All direct sinks of a shape are counted in the same place.
-        next(iter(direct)).sink.sent(len(direct) * len(data))
-        if short:
-            readers = list(direct)
-            for index, sent in short:
-                readers[index].tookPart(sharedRest(data, sent), last, group.wroteAt)
-        return True
-
-
-class StreamParts:
-    """
-    Delivers messages to streams in one shape, to some readers at a time.
-    """
-
-    __slots__ = ("_delivery", "_prepared", "atOnce")
-
-    def __init__(self, delivery: StreamDelivery, prepared: list[Part], atOnce: int) -> None:
-        self._delivery = delivery
-        self._prepared = prepared
-        self.atOnce = atOnce
-
-    def write(self, direct: dict[Any, DirectSocket], wroteAt: float) -> None:
-        """
-        See L{DirectParts.write<comet.fanout.delivery.DirectParts.write>}.
-        """
-        self._delivery.deliver(_Some(direct, wroteAt), self._prepared)
-
-
-class _Some(NamedTuple):
-    """
-    Some direct readers of a group.
-    """
-
-    direct: dict[Any, DirectSocket]
-    wroteAt: float
-    isPart: bool = True
 
 
 @implementer(ISinkOwner)
@@ -479,24 +366,3 @@ class StreamReader(Reader):
         owner, self._owner = self._owner, None
         if owner is not None:
             owner.sinkLost()
-
-
-class Probe:
-    """
-    Makes a stream that has just begun say a second time where its reader
-    stands.  A client to which both arrive together, or neither, is behind a
-    proxy that holds back what it is sent.
-    """
-
-    __slots__ = ("_reader", "timerSlot")
-
-    def __init__(self, reader: StreamReader) -> None:
-        self._reader = reader
-        self.timerSlot = NOT_SET
-        reader.fanout.wheel.set(self, PROBE)
-
-    def timedOut(self) -> None:
-        """
-        Say it, L{PROBE} seconds after the beginning.
-        """
-        self._reader.sayStanding()

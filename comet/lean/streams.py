@@ -11,7 +11,8 @@ from typing import Generic, TypeVar
 from zope.interface import implementer
 
 from comet.fanout.logquestions import READ_BYTES
-from comet.fanout.streams import Probe, StreamReader
+from comet.fanout.probes import Probe
+from comet.fanout.streams import StreamReader
 from comet.fanout.unsent import sharedRest
 from comet.http.http1 import streamTemplate
 from comet.http.responses import ENDLESS

@@ -9,7 +9,8 @@ from twisted.web.http import datetimeToString
 from twisted.web.server import Request
 from zope.interface import implementer
 
-from comet.fanout.streams import Probe, StreamReader
+from comet.fanout.probes import Probe
+from comet.fanout.streams import StreamReader
 from comet.framing import Shape
 from comet.framing.gzipped import GzipShape
 from comet.http.contentcoding import GZIP, chooseCoding

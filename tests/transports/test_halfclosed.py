@@ -13,7 +13,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from comet.fanout.polls import HALF_CLOSED
-from comet.fanout.streams import PROBE
+from comet.fanout.probes import PROBE
 from comet.transports.commandflow import MAX_PENDING_COMMANDS
 from comet.transports.tcp import CometFactory
 from comet.web.resources import CometResource
