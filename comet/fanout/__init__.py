@@ -26,6 +26,8 @@ The map, lower modules first:
   - L{probes}: what a stream says twice within a moment
   - L{streamdelivery}: how the messages of a tick reach streams
   - L{streams}: readers that are written bytes for as long as they stay
+  - L{waiters}: what a poll needs of its transport
+  - L{polldelivery}: how the messages of a tick reach polls
   - L{polls}: readers that are answered once
   - L{history}: polls of what was before a cursor
   - L{receivers}: what an application may read with

@@ -7,8 +7,9 @@ from __future__ import annotations
 from typing import TypeVar
 
 from comet.fanout.core import Fanout
-from comet.fanout.polls import PollReader, PollShape, Waiter
+from comet.fanout.polls import PollReader
 from comet.fanout.states import State
+from comet.fanout.waiters import PollShape, Waiter
 from comet.model.cursors import Cursor
 from comet.model.positions import HistoryPage
 

@@ -5,20 +5,18 @@ Readers that are answered once: polls.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
-from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from twisted.internet.defer import Deferred, succeed
 
 from comet.fanout.core import Fanout
-from comet.fanout.delivery import GroupReaders
 from comet.fanout.groups import CatchUp, Group
 from comet.fanout.logquestions import FIRST_BYTES, FIRST_MESSAGES
+from comet.fanout.polldelivery import PollDelivery, PreparedPolls
 from comet.fanout.reader import Reader
-from comet.fanout.sending import sendAll
 from comet.fanout.states import Input, State, step
 from comet.fanout.unsent import CUT_BYTES
-from comet.framing.budget import CompressionBudget
+from comet.fanout.waiters import PollShape, Waiter
 from comet.http.polls import MOST_NEW, Outcome
 from comet.interfaces.sockets import DirectSocket
 from comet.model.clients import Client
@@ -38,97 +36,10 @@ BUS_SECONDS: Final = 15.0
 # After how many seconds its client may come back.
 BUS_RETRY: Final = 2.0
 
-# How many direct polls of a group are answered in one turn.
-MOST_AT_ONCE: Final = 256
-
 # What a poll is that waits at the log end.
 _LIVE: Final = step(State.OPENING, Input.CAUGHT_UP)
 
-# And what it is once it is answered there.
-_CLOSED: Final = step(_LIVE, Input.ENDED)
-
 R = TypeVar("R")
-
-# What polls take together: the response, how many messages it has, and all messages of
-# which it has the first.
-PreparedPolls: TypeAlias = tuple[R, int, Sequence[Message]]
-
-R_co = TypeVar("R_co", covariant=True)
-R_contra = TypeVar("R_contra", contravariant=True)
-
-
-class PollShape(Protocol[R_co]):
-    """
-    How the responses to a group of polls look; hashable.
-    """
-
-    @property
-    def limit(self) -> int:
-        """
-        How many messages a response has at most.
-        """
-
-    def respond(self, outcome: Outcome, budget: CompressionBudget | None = None) -> R_co:
-        """
-        Make the whole response.
-
-        @param budget: How much may be compressed of it.
-        """
-
-
-class Waiter(Protocol[R_contra]):
-    """
-    Sends the response to a poll.
-
-    @ivar keepsTime: Whether the waiter calls L{PollReader.timedOut} when the time
-        of the poll is over, since it has a timer of its own; otherwise the
-        reader sets one.
-    """
-
-    keepsTime: bool
-
-    @property
-    def direct(self) -> DirectSocket | None:
-        """
-        A socket, which does not block, to which the fan-out may send the response
-        together with those of others; or L{None}.  Used only if the waiter keeps the time.
-        """
-
-    @property
-    def isBehind(self) -> bool:
-        """
-        Whether the client has not taken much of what was sent on the same connection:
-        the response is short then.
-        """
-
-    def pollAnswered(self, response: R_contra) -> None:
-        """
-        The poll has messages, a gap, or a reason for its end.  Other polls may
-        be given the same response object.
-        """
-
-    def pollEmpty(self, cursor: Cursor) -> None:
-        """
-        The poll has nothing but its cursor.
-        """
-
-
-class DirectWaiter(Waiter[bytes], Protocol):
-    """
-    A waiter that lets the fan-out send the response to its socket.
-    """
-
-    def pollsSent(
-        self, waiters: Sequence[Any], response: bytes, short: Sequence[tuple[int, int]]
-    ) -> None:
-        """
-        A response was sent to the sockets of many waiters, this one among
-        them, whose polls had the same shape.  Called on one of them.
-
-        @param waiters: All of them.
-
-        @param short: As L{sendAll} returns it.
-        """
 
 
 class PollReader(Reader, Generic[R]):
@@ -431,75 +342,3 @@ def _startOf(startPositions: Mapping[str, StartPosition]) -> Cursor | None:
             return None
         first = each
     return first.cursor if type(first) is At else None
-
-
-class PollDelivery(Generic[R]):
-    """
-    Delivers messages to held polls in one shape: all get the same response.
-    """
-
-    __slots__ = ("__weakref__", "_fanout", "_shape")
-
-    def __init__(self, fanout: Fanout, shape: PollShape[R]) -> None:
-        self._fanout = fanout
-        self._shape = shape
-
-    def prepare(self, messages: Sequence[Message], end: Cursor) -> PreparedPolls[R]:
-        """
-        See L{Delivery.prepare<comet.fanout.delivery.Delivery.prepare>}.
-
-        """
-        size, count, most = 0, 0, self._fanout.unsent.pollBytes
-        for message in messages[: self._shape.limit]:
-            size += len(message.payload)
-            if count and size > most:
-                break
-            count += 1
-        given = [(message, False) for message in messages[:count]]
-        if count < len(messages):
-            outcome = Outcome(messages[count - 1].cursor, given, more=True)
-        else:
-            outcome = Outcome(end, given)
-        return self._shape.respond(outcome, self._fanout.encodings.budget), count, messages
-
-    def deliver(self, group: GroupReaders, prepared: PreparedPolls[Any]) -> bool:
-        """
-        See L{Delivery.deliver<comet.fanout.delivery.Delivery.deliver>}.
-
-        @param prepared: Bytes, as the waiters of direct polls take them.
-        """
-        if self._fanout.isDraining:
-            # Each response has to end its connection.
-            return False
-        # The readers are closed without a call for each.
-        fanout = self._fanout
-        waiters, readerEnded = [], fanout.readerEnded
-        response, count, messages = prepared
-        for reader in group.takeDirect():
-            reader.state = _CLOSED
-            reader.group = None
-            del fanout.readers[reader]
-            if readerEnded is not None:
-                readerEnded(reader)
-            waiters.append(reader.waiter)
-        fanout.tally.delivered += count * len(waiters)
-        if len(waiters) <= MOST_AT_ONCE:
-            _answerAll(waiters, response)
-        else:
-            starts = range(0, len(waiters), MOST_AT_ONCE)
-            parts = [waiters[start : start + MOST_AT_ONCE] for start in starts]
-            fanout.backlog.addParts(
-                [partial(_answerAll, some, response) for some in parts],
-                {message.position for message in messages},
-            )
-        return True
-
-
-def _answerAll(waiters: Sequence[DirectWaiter], response: bytes) -> None:
-    """
-    Send the response to waiters whose readers are closed.  Some of their
-    sockets may be gone by now.
-    """
-    # Only direct waiters come here, so none of these is C{None}.
-    sockets: Any = [waiter.direct for waiter in waiters]
-    waiters[0].pollsSent(waiters, response, sendAll(sockets, response))

@@ -25,11 +25,12 @@ from comet.fanout.application import Subscription
 from comet.fanout.core import Fanout
 from comet.fanout.departures import LEAST
 from comet.fanout.history import HistoryReader
-from comet.fanout.polls import PollReader, PollShape, Waiter
+from comet.fanout.polls import PollReader
 from comet.fanout.reader import Opener, Reader, openReader
 from comet.fanout.spared import SparedReaders
 from comet.fanout.states import State
 from comet.fanout.streams import StreamReader
+from comet.fanout.waiters import PollShape, Waiter
 from comet.hooks.subscribehook import NO_STARTS, ReadLookup, SubscribeHook
 from comet.hub.bursts import Bursts
 from comet.hub.gate import Gate

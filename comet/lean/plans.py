@@ -16,8 +16,9 @@ from typing import Any, ClassVar, Final, NamedTuple, Protocol
 
 from comet.errors import CometError
 from comet.fanout.joinpoint import JoinPoint
-from comet.fanout.polls import DirectWaiter, PollReader
+from comet.fanout.polls import PollReader
 from comet.fanout.reader import Opener, openReader
+from comet.fanout.waiters import DirectWaiter
 from comet.http.credentials import Credential
 from comet.http.reads import ReadRequest, StartSource, readAccount, startSource
 from comet.http.request import MAX_PARAMETERS, RequestHead

@@ -39,7 +39,7 @@ class RespondingConnection(BufferedConnection):
 
     @ivar tags: What the client of the request under way has already.
 
-    @ivar direct: See L{Waiter<comet.fanout.polls.Waiter>}.
+    @ivar direct: See L{Waiter<comet.fanout.waiters.Waiter>}.
 
     @ivar answered: See L{RequestConnection.answered
         <comet.lean.plans.RequestConnection.answered>}.
@@ -128,7 +128,7 @@ class RespondingConnection(BufferedConnection):
         short: Sequence[tuple[int, int]],
     ) -> None:
         """
-        See L{DirectWaiter<comet.fanout.polls.DirectWaiter>}.
+        See L{DirectWaiter<comet.fanout.waiters.DirectWaiter>}.
         """
         plan = self.plan
         assert plan is not None, "a response without a request"
@@ -161,13 +161,13 @@ class RespondingConnection(BufferedConnection):
 
     def pollAnswered(self, response: bytes) -> None:
         """
-        See L{Waiter<comet.fanout.polls.Waiter>}.
+        See L{Waiter<comet.fanout.waiters.Waiter>}.
         """
         self._send(response, len(response) - response.index(b"\r\n\r\n") - 4)
 
     def pollEmpty(self, cursor: Cursor) -> None:
         """
-        See L{Waiter<comet.fanout.polls.Waiter>}.
+        See L{Waiter<comet.fanout.waiters.Waiter>}.
         """
         plan = self.plan
         assert isinstance(plan, PollPlan), plan

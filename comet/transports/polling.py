@@ -135,7 +135,7 @@ class HeldPoll:
     @property
     def isBehind(self) -> bool:
         """
-        See L{Waiter.isBehind<comet.fanout.polls.Waiter.isBehind>}.
+        See L{Waiter.isBehind<comet.fanout.waiters.Waiter.isBehind>}.
         """
         return bool(getattr(self.exchange.request.channel, "isBehind", False))
 

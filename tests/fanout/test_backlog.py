@@ -13,7 +13,8 @@ from attrs import frozen
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.fanout.backlog import Backlog
-from comet.fanout.polls import MOST_AT_ONCE, PollReader
+from comet.fanout.polldelivery import MOST_AT_ONCE
+from comet.fanout.polls import PollReader
 from comet.framing.budget import CompressionBudget
 from comet.http.polls import Outcome
 from comet.model.cursors import Cursor
@@ -95,7 +96,7 @@ class BytesShape:
 
     def respond(self, outcome: Outcome, budget: CompressionBudget | None = None) -> bytes:
         """
-        See L{PollShape.respond<comet.fanout.polls.PollShape.respond>}.
+        See L{PollShape.respond<comet.fanout.waiters.PollShape.respond>}.
         """
         return ANSWER
 

@@ -35,12 +35,12 @@ class SlowWaiter:
 
     def pollAnswered(self, response: bytes) -> None:
         """
-        See L{Waiter.pollAnswered<comet.fanout.polls.Waiter.pollAnswered>}.
+        See L{Waiter.pollAnswered<comet.fanout.waiters.Waiter.pollAnswered>}.
         """
 
     def pollEmpty(self, cursor: Cursor) -> None:
         """
-        See L{Waiter.pollEmpty<comet.fanout.polls.Waiter.pollEmpty>}.
+        See L{Waiter.pollEmpty<comet.fanout.waiters.Waiter.pollEmpty>}.
         """
 
 
