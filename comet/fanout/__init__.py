@@ -19,6 +19,9 @@ The map, lower modules first:
   - L{groups}: readers of the same names in the same shape
   - L{catchups}: the responses to polls that have read the log, for others
   - L{registry}: which groups there are, and what the bus lets be heard
+  - L{latemessages}: messages that some readers were not written yet, since it takes long
+  - L{duereaders}: readers that go on with the log in later turns
+  - L{leaving}: closed readers whose clients have not taken the last words
   - L{core}: the tick: what is heard, flushed and answered
   - L{reader}: one reader: opening, reading, live, behind, closed
   - L{spared}: readers that are spared what their own clients publish

@@ -43,23 +43,22 @@ publish, subscribe, and close readers.  What they publish is for the next tick.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from functools import partial
 from time import time
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
 from comet.fanout.backlog import Backlog
-from comet.fanout.busygroups import Answers, Parts
+from comet.fanout.busygroups import Parts
 from comet.fanout.catchups import CatchUps
 from comet.fanout.delivery import Member
+from comet.fanout.duereaders import DueReaders
 from comet.fanout.encodingcache import EncodingCache
 from comet.fanout.groups import Group, Prepared
+from comet.fanout.latemessages import LateMessages
+from comet.fanout.leaving import Leaving
 from comet.fanout.logquestions import LogQuestions
 from comet.fanout.registry import Registry
 from comet.fanout.unsent import Unsent
@@ -71,11 +70,7 @@ from comet.metrics.tally import Tally
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
 from comet.reactor.timers import TimerWheel
-from comet.reactor.turns import SHARE, Turns
-
-# How many readers go on reading in one turn, if they have time for it.
-MOST_DUE: Final = 64
-
+from comet.reactor.turns import Turns
 
 # See L{Fanout.spare}.
 Spare: TypeAlias = Callable[[Sequence[Message], Mapping[Group, Sequence[Message]], Cursor], None]
@@ -119,12 +114,15 @@ class Fanout:
 
     @ivar readers: The readers that are not closed.
 
-    @ivar leaving: Closed readers whose last words were written and whose
-        connection is not closed yet.
+    @ivar leaving: Closed readers whose connections are not closed yet.
+
+    @ivar due: Readers that go on reading in later turns.
 
     @ivar backlog: What is left to do of earlier ticks.
 
     @ivar parts: The groups whose flush takes long.
+
+    @ivar late: The messages that some readers were not written yet, since it takes long.
 
     @ivar catchUps: Bounds the responses that groups keep for polls that catch up.
 
@@ -166,7 +164,6 @@ class Fanout:
         self.encodings = EncodingCache(self.wheel)
         self.catchUps = CatchUps(self.wheel, INodesBus.providedBy(bus))
         self.readers: dict[Member, None] = {}
-        self.leaving: dict[Member, None] = {}
         self.cursor = Cursor("", 0)
         self.isContinuous = True
         self.heardFrom = 0
@@ -189,14 +186,14 @@ class Fanout:
         self._wasInterrupted = False
         # The groups that these messages touch, once it was asked.
         self._touched: tuple[Sequence[Message], int, Mapping[Group, object]] | None = None
-        # Readers that go on reading in a later turn.
-        self._due: deque[Member] = deque()
         self.backlog = Backlog()
         self.parts = Parts(clock.seconds)
+        self.late = LateMessages(self.parts, self.backlog, self._goSoon)
+        self.leaving = Leaving(lambda: self.backlog or self.parts)
+        self.due = DueReaders(self.turns, self.tickSoon)
         # Called after the next tick: publishers to be answered.
         self._afterFlush: list[Callable[[], None]] = []
         self.beforeTick: Callable[[], bool] = _nothing
-        self._drained: list[Deferred[None]] = []
         self._isTickDue = False
         self._tickCall: IDelayedCall | None = None
         self._isInTurn = False
@@ -248,43 +245,17 @@ class Fanout:
     def whenFlushed(self, call: Callable[[], None]) -> None:
         """
         Call something once all that was heard so far has been given to the groups: at
-        once, if it has been.  Those for which it takes long may not have written it then:
-        see L{late}.
+        once, if it has been.  Some of it may be L{late} then.
         """
         if self._heard or self._wasInterrupted:
             self._afterFlush.append(call)
         else:
             call()
 
-    def late(self) -> AbstractSet[int]:
+    def _goSoon(self) -> None:
         """
-        Return the positions of messages that groups were given, and that some readers were
-        not written yet, since it takes long.
+        Have the backlog go on: at the end of this tick, if there is one under way.
         """
-        if not self.parts.busy:
-            return self.backlog.late
-        return self.parts.late() | self.backlog.late
-
-    def whenWritten(self, positions: AbstractSet[int], call: Callable[[], None]) -> None:
-        """
-        Call something once some messages that are L{late} are written to the readers.  Others
-        are not waited for.
-
-        @param positions: At least one.
-        """
-        groups = [group for group in self.parts.busy if group.owes(positions)]
-        if not groups:
-            self.backlog.whenWritten(positions, call)
-            return
-        answers = Answers(partial(self._groupsWritten, positions, call), len(groups))
-        for group in groups:
-            group.wait(answers)
-
-    def _groupsWritten(self, positions: AbstractSet[int], call: Callable[[], None]) -> None:
-        """
-        Groups of streams have written some messages: groups of polls may not have.
-        """
-        self.backlog.whenWritten(positions, call)
         if not self._isTicking:
             self.tickSoon()
 
@@ -296,26 +267,6 @@ class Fanout:
         self.backlog.first.append(call)
         if not self._isTicking:
             self.tickSoon()
-
-    def readLater(self, reader: Member) -> None:
-        """
-        Let a reader go on reading in a later turn, so that others have theirs.
-        """
-        self._due.append(reader)
-        self.tickSoon()
-
-    def readSoon(self, reader: Member) -> None:
-        """
-        Let a reader go on reading: at once, if no other waits and the turn has time for
-        it.
-        """
-        turns = self.turns
-        if self._due or turns.isSpent:
-            self.readLater(reader)
-            return
-        begun = turns.seconds()
-        reader.pump()
-        turns.spend(begun)
 
     # -- The tick
 
@@ -372,12 +323,12 @@ class Fanout:
                 self.backlog.go()
         finally:
             self._isTicking = False
-        if self._drained:
-            self._tellDrained()
+        if self.leaving.waiting:
+            self.leaving.tellDrained()
         if self.backlog.calls or self.backlog.first or isAnotherDue or self.parts.busy:
             self.tickSoon()
-        if self._due:
-            self._pumpDue()
+        if self.due.readers:
+            self.due.go()
 
     def _flush(self) -> None:
         """
@@ -457,60 +408,13 @@ class Fanout:
         if epoch != self.cursor.epoch:
             self.cursor = Cursor(epoch, 0)
 
-    def _pumpDue(self) -> None:
-        """
-        Let some of the readers go on that have more to read.
-        """
-        seconds = self.seconds
-        over = seconds() + SHARE if self._due else 0.0
-        for _ in range(min(len(self._due), MOST_DUE)):
-            reader = self._due.popleft()
-            try:
-                reader.pump()
-            except Exception:
-                self._log.failure("{reader} failed to read the log", reader=reader)
-                reader.failed()
-            if seconds() >= over:
-                break
-        if self._due:
-            self.tickSoon()
-
     def end(self) -> Cursor:
         """
         The position of the newest message that the bus knows of.
         """
         return self.bus.end
 
-    # -- Draining
-
-    def connectionClosed(self, reader: Member) -> None:
-        """
-        The connection of a closed reader is closed.
-        """
-        self.leaving.pop(reader, None)
-        self._tellDrained()
-
-    def _tellDrained(self) -> None:
-        while self._drained and not (self.leaving or self.backlog or self.parts):
-            self._drained.pop(0).callback(None)
-
-    def whenDrained(self) -> Deferred[None]:
-        """
-        @return: Fires when no closed reader has its connection still, and the
-            backlog is empty.
-        """
-        drained: Deferred[None] = Deferred()
-        self._drained.append(drained)
-        self._tellDrained()
-        return drained
-
-    def cut(self) -> None:
-        """
-        Close the connections of closed readers that have not taken their last
-        words.
-        """
-        for reader in list(self.leaving):
-            reader.cut()
+    # -- The end
 
     def stop(self) -> None:
         """

@@ -381,7 +381,7 @@ class Reader:
         if self.state is not State.CLOSED:
             self.given(Input.UNSETTLED)
             self._pumpAgain = self._isPumping or self.state is State.OPENING
-            self.fanout.readLater(self)
+            self.fanout.due.later(self)
 
     # -- Reading the log
 
@@ -455,7 +455,7 @@ class Reader:
         if not goOn:
             self.given(Input.FILLED)
         elif more or again or self._isPassed():
-            self.fanout.readLater(self)
+            self.fanout.due.later(self)
         else:
             self._join()
 
@@ -495,7 +495,7 @@ class Reader:
             if self._isPumping:
                 self._pumpAgain = True
             else:
-                self.fanout.readSoon(self)
+                self.fanout.due.soon(self)
 
     def ended(self) -> None:
         """

@@ -331,7 +331,7 @@ class StreamReader(Reader):
             self._isLeaving()
 
     def _isLeaving(self) -> None:
-        self.fanout.leaving[self] = None
+        self.fanout.leaving.add(self)
         self.fanout.wheel.set(self, LAST_WORDS)
 
     def sinkReady(self) -> None:
@@ -362,7 +362,7 @@ class StreamReader(Reader):
         self.ended()
         # It refers to the reader: both are freed now, not when the collector comes by.
         self.watcher = None
-        self.fanout.connectionClosed(self)
+        self.fanout.leaving.connectionClosed(self)
         owner, self._owner = self._owner, None
         if owner is not None:
             owner.sinkLost()

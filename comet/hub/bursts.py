@@ -352,11 +352,11 @@ class Bursts:
         @return: The others, and their outcomes.
         """
         fanout = self._fanout
-        late = fanout.late()
+        late = fanout.late.positions()
         rest = []
         for request, outcome in zip(burst, outcomes, strict=True):
             if own := late & _positionsOf(outcome):
-                fanout.whenWritten(own, partial(self._answer, [request], [outcome], True))
+                fanout.late.whenWritten(own, partial(self._answer, [request], [outcome], True))
             else:
                 rest.append((request, outcome))
         return [each for each, _ in rest], [each for _, each in rest]

@@ -193,7 +193,7 @@ class Hub(ClientOrders):
         else:
             for reader in readers:
                 self._dismiss(reader)
-        closed.addCallback(lambda _: self.fanout.whenDrained())
+        closed.addCallback(lambda _: self.fanout.leaving.whenDrained())
         done = gather([closed, self.bursts.whenAnswered()])
         done.addTimeout(seconds, self.clock, onTimeoutCancel=lambda result, timeout: None)
         return done.addCallback(lambda _: None)
@@ -215,10 +215,10 @@ class Hub(ClientOrders):
             self.attendance.stop()
         for reader in list(self.fanout.readers):
             self._dismiss(reader)
-        stopped = self._within(LAST_MOMENT, self.fanout.whenDrained())
-        stopped.addCallback(lambda _: self.fanout.cut())
+        stopped = self._within(LAST_MOMENT, self.fanout.leaving.whenDrained())
+        stopped.addCallback(lambda _: self.fanout.leaving.cut())
         # A sink of an application's own may never report that it is lost.
-        stopped.addCallback(lambda _: self._within(LAST_MOMENT, self.fanout.whenDrained()))
+        stopped.addCallback(lambda _: self._within(LAST_MOMENT, self.fanout.leaving.whenDrained()))
         stopped.addCallback(lambda _: self.fanout.stop())
         if self.events is not None:
             stopped.addCallback(lambda _: self.events and self.events.stop())

@@ -98,7 +98,7 @@ class HubTestCase(SynchronousTestCase):
         Close all readers, and assert that nothing is left.
         """
         self.rest()
-        for reader in [*self.fanout.readers, *self.fanout.leaving]:
+        for reader in [*self.fanout.readers, *self.fanout.leaving.readers]:
             assert isinstance(reader, Reader)
             reader.ended()
             if isinstance(reader, StreamReader):

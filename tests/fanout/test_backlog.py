@@ -210,11 +210,11 @@ class DirectPollTests(HubTestCase):
         published = [self.publish(*names) for names in (["b"], ["a"], ["b", "a"], ["c"])]
         self.clock.turn()
         self.assertEqual([each.called for each in published], [True, False, False, True])
-        self.assertEqual(self.fanout.late(), {3, 5})
+        self.assertEqual(self.fanout.late.positions(), {3, 5})
         self.rest()
         self.assertEqual([now(each) for each in published], [[2], [3], [4, 5], [6]])
         self.assertEqual(self.answered, self.count)
-        self.assertFalse(self.fanout.late())
+        self.assertFalse(self.fanout.late.positions())
 
     def test_answersSomeInEachTurn(self) -> None:
         """

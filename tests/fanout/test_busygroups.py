@@ -233,12 +233,12 @@ class OrderTests(PartsCase):
         self.clock.turn()
         answered: list[int] = []
         self.fanout.whenFlushed(lambda: answered.append(0))
-        self.assertEqual((answered, self.fanout.late()), ([0], {1}))
-        self.fanout.whenWritten({1}, lambda: answered.append(1))
+        self.assertEqual((answered, self.fanout.late.positions()), ([0], {1}))
+        self.fanout.late.whenWritten({1}, lambda: answered.append(1))
         self.assertEqual(answered, [0])
         self.rest()
         self.assertEqual((answered, self.given(streams)), ([0, 1], [[1], [1]]))
-        self.assertFalse(self.fanout.late())
+        self.assertFalse(self.fanout.late.positions())
 
 
 class StandingTests(PartsCase):
@@ -450,7 +450,7 @@ class EndTests(PartsCase):
         self.streams(3)
         self.publish("a")
         self.clock.turn()
-        drained: Deferred[None] = self.fanout.whenDrained()
+        drained: Deferred[None] = self.fanout.leaving.whenDrained()
         self.assertNoResult(drained)
         self.rest()
         self.assertIsNone(self.successResultOf(drained))

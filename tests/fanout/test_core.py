@@ -4,7 +4,7 @@ Tests of the fan-out over a bus that answers later: ticks and interruptions.
 
 from __future__ import annotations
 
-from comet.fanout.core import MOST_DUE
+from comet.fanout.duereaders import MOST_DUE
 from comet.fanout.reader import Reader
 from comet.fanout.states import State
 from comet.model.cursors import Cursor

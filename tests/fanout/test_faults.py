@@ -104,13 +104,13 @@ class LastWordsTests(HubTestCase):
         for stream in self.broken("a"):
             stream.reader.close(CLOSE)
             self.assertIs(stream.reader.state, State.CLOSED)
-            self.assertIn(stream.reader, self.fanout.leaving)
+            self.assertIn(stream.reader, self.fanout.leaving.readers)
             self.clock.advance(LAST_WORDS - 1)
             self.assertFalse(stream.sink.isAborted)
             self.clock.advance(1.2)
             self.assertTrue(stream.sink.isAborted)
             stream.sink.lose()
-            self.assertNotIn(stream.reader, self.fanout.leaving)
+            self.assertNotIn(stream.reader, self.fanout.leaving.readers)
         self.assertEqual(self.logged(), 2)
 
     def test_brokenReaderHarmsNoOthers(self) -> None:
@@ -225,7 +225,7 @@ class RaisingTests(HubTestCase):
             outcomes.append(passing.outcome.close)
         self.assertEqual([close and close.code for close in outcomes], ["internal"] * len(outcomes))
         stream.sink.lose()
-        self.assertEqual((len(self.fanout.readers), len(self.fanout.leaving)), (0, 0))
+        self.assertEqual((len(self.fanout.readers), len(self.fanout.leaving.readers)), (0, 0))
         self.assertTrue(self.flushLoggedErrors(RuntimeError))
 
     def test_listenRaises(self) -> None:
@@ -281,7 +281,7 @@ class RaisingTests(HubTestCase):
             assert close is not None
             self.assertEqual(close.code, "internal")
         stream.sink.lose()
-        self.assertEqual((len(self.fanout.readers), len(self.fanout.leaving)), (0, 0))
+        self.assertEqual((len(self.fanout.readers), len(self.fanout.leaving.readers)), (0, 0))
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 3)
 
 

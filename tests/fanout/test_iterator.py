@@ -186,5 +186,5 @@ class StopTests(HubTestCase):
         self.clock.advance(3)
         self.successResultOf(stopped)
         self.failureResultOf(waiting, StopAsyncIteration)
-        self.assertEqual((len(self.fanout.readers), len(self.fanout.leaving)), (0, 0))
+        self.assertEqual((len(self.fanout.readers), len(self.fanout.leaving.readers)), (0, 0))
         self.assertEqual(self.clock.getDelayedCalls(), [])

@@ -35,9 +35,9 @@ class EndTests(HubTestCase):
             [["close", self.inner.end.epoch, 1, "draining", 1.5], ["coda"]],
         )
         self.assertTrue(stream.sink.isFinished)
-        self.assertIn(stream.reader, self.fanout.leaving)
+        self.assertIn(stream.reader, self.fanout.leaving.readers)
         stream.sink.lose()
-        self.assertNotIn(stream.reader, self.fanout.leaving)
+        self.assertNotIn(stream.reader, self.fanout.leaving.readers)
 
     def test_lastWordsNotTaken(self) -> None:
         """
@@ -61,7 +61,7 @@ class EndTests(HubTestCase):
         stream.reader.leave()
         stream.reader.leave()
         self.assertEqual(stream.kinds, ["standing"])
-        self.assertIn(stream.reader, self.fanout.leaving)
+        self.assertIn(stream.reader, self.fanout.leaving.readers)
         stream.sink.lose()
 
     def test_closedWhileReplaying(self) -> None:

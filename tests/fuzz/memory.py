@@ -185,7 +185,7 @@ class MemoryServer:
         """
         errors, self._errors = self._errors, []
         fanout, clock = self._hub.fanout, self._clock
-        readers = [*fanout.readers, *fanout.leaving]
+        readers = [*fanout.readers, *fanout.leaving.readers]
         self._hub.bus.stop()
         for _ in range(40):
             clock.advance(SETTLING / 40)

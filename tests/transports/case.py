@@ -207,7 +207,7 @@ class HubTestCase(SynchronousTestCase):
             if wire.isOpen:
                 wire.leave()
         self.assertEqual(list(self.hub.fanout.readers), [])
-        self.assertEqual(list(self.hub.fanout.leaving), [])
+        self.assertEqual(list(self.hub.fanout.leaving.readers), [])
         self.successResultOf(self.bus.stop())
         # A group lives a little longer than its readers.
         self.turn(11)

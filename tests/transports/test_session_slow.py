@@ -183,5 +183,7 @@ class OpeningTests(HubTestCase):
             self.successResultOf(opened)
             self.rest()
             self.assertFalse(wire.isOpen)
-            self.assertEqual((len(self.hub.fanout.readers), len(self.hub.fanout.leaving)), (0, 0))
+            self.assertEqual(
+                (len(self.hub.fanout.readers), len(self.hub.fanout.leaving.readers)), (0, 0)
+            )
         self.assertEqual(self.slow.asked.get("listen"), None)

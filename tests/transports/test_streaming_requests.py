@@ -231,7 +231,7 @@ class TwistedTests(HubTestCase):
         lines.feed(stream.answer().body)
         keys = [list(value)[-1] for value in lines.values]
         self.assertEqual(keys, ["cursor", "data", "close"])
-        self.assertEqual(len(self.hub.fanout.leaving), 0)
+        self.assertEqual(len(self.hub.fanout.leaving.readers), 0)
 
     def test_forgetsClientThatLeaves(self) -> None:
         """
