@@ -365,17 +365,20 @@ class Fanout:
                 self.spare(messages, touched, end)
             for group, given in touched.items():
                 group.flush(given, end, prepared)
-            if touched:
+            written: Sequence[Message] = messages if touched else ()
+            if touched and (self.parts.busy or self.backlog.calls):
+                written = self.late.measure(touched, messages, self.tally.written, self.now)
+            if written:
                 # Counted here, without a call.
-                written, first = self.tally.written, messages[0].time
+                taken, first = self.tally.written, written[0].time
                 took = max(self.now() - first, 0.0)
-                if first == messages[-1].time:
+                if first == written[-1].time:
                     # What was stored together; another moment is worth a call.
-                    written.counts[bisect_left(written.bounds, took)] += len(messages)
-                    written.total += took * len(messages)
+                    taken.counts[bisect_left(taken.bounds, took)] += len(written)
+                    taken.total += took * len(written)
                 else:
-                    for message in messages:
-                        written.add(took + first - message.time)
+                    for message in written:
+                        taken.add(took + first - message.time)
             self.cursor = end
             self.isContinuous = True
         # First the readers are written to, then the publishers are answered.

@@ -4,18 +4,21 @@ yet, since that takes long.
 
 They are in one of two places.  Large groups of streams are
 L{busy<comet.fanout.busygroups>}; parts of large groups of polls are in the
-L{backlog<comet.fanout.backlog>}.  A publisher is not answered while one of its messages
-is late in either.
+L{backlog<comet.fanout.backlog>}.  While a message is late in either, its publisher is not
+answered, and how long it took to write it is not known.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
 
 from comet.fanout.backlog import Backlog
-from comet.fanout.busygroups import Answers, Parts
+from comet.fanout.busygroups import Answers, Busy, Parts
+from comet.fanout.groups import Group
+from comet.metrics.tally import Histogram
+from comet.model.messages import Message
 
 
 class LateMessages:
@@ -47,7 +50,16 @@ class LateMessages:
 
         @param positions: At least one.
         """
-        groups = [group for group in self._parts.busy if group.owes(positions)]
+        owing = [group for group in self._parts.busy if group.owes(positions)]
+        self._wait(owing, positions, call)
+
+    def _wait(
+        self, groups: Sequence[Busy], positions: AbstractSet[int], call: Callable[[], None]
+    ) -> None:
+        """
+        Call something once these busy groups, and all groups of polls, have written some
+        messages.
+        """
         if not groups:
             self._backlog.whenWritten(positions, call)
             return
@@ -61,3 +73,39 @@ class LateMessages:
         """
         self._backlog.whenWritten(positions, call)
         self._writtenSoon()
+
+    def measure(
+        self,
+        touched: Mapping[Group, Sequence[Message]],
+        messages: Sequence[Message],
+        written: Histogram,
+        now: Callable[[], float],
+    ) -> list[Message]:
+        """
+        Count, once they are written, how long it took for those messages of a tick that are
+        late.  All of them count when the last one is written.
+
+        @param touched: Which groups were given which of them.
+
+        @param written: Where they are counted.
+
+        @param now: Tells the time of day.
+
+        @return: The other messages of the tick.
+        """
+        groups = [group for group in touched if group.rest is not None]
+        late = {message.position for group in groups for message in touched[group]}
+        late.update(self._backlog.late & {message.position for message in messages})
+        owed = [message for message in messages if message.position in late]
+        if owed:
+            self._wait(groups, late, partial(_measured, owed, written, now))
+        return [message for message in messages if message.position not in late]
+
+
+def _measured(messages: Sequence[Message], written: Histogram, now: Callable[[], float]) -> None:
+    """
+    Count how long it took until messages were written, as they are now.
+    """
+    time = now()
+    for message in messages:
+        written.add(time - message.time)

@@ -232,6 +232,19 @@ class DirectPollTests(HubTestCase):
         for waiter in self.waiters:
             self.assertEqual(waiter.far.recv(100), ANSWER)
 
+    def test_measuresTheLastAnswer(self) -> None:
+        """
+        How long it took to write a message counts once all polls that get it are answered.
+        """
+        self.fanout.now = self.clock.seconds
+        written = self.fanout.tally.written
+        before = written.count
+        self.publish("a")
+        while self.answered < self.count:
+            self.assertEqual(written.count, before)
+            self.clock.turn()
+        self.assertEqual(written.count, before + 1)
+
     def test_answeredPollMayComeBack(self) -> None:
         """
         A client whose poll was answered may poll again before the others are

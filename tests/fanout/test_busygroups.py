@@ -223,23 +223,6 @@ class OrderTests(PartsCase):
         self.assertEqual([now(each) for each in published], [[1], [2], [3], [4, 5]])
         self.assertEqual(self.given(streams), [[2, 5]] * 3)
 
-    def test_answersOfALateBus(self) -> None:
-        """
-        A message that was stored by a bus that answers late is waited for once it was heard,
-        and others are not.
-        """
-        streams = self.streams(2)
-        self.publish("a")
-        self.clock.turn()
-        answered: list[int] = []
-        self.fanout.whenFlushed(lambda: answered.append(0))
-        self.assertEqual((answered, self.fanout.late.positions()), ([0], {1}))
-        self.fanout.late.whenWritten({1}, lambda: answered.append(1))
-        self.assertEqual(answered, [0])
-        self.rest()
-        self.assertEqual((answered, self.given(streams)), ([0, 1], [[1], [1]]))
-        self.assertFalse(self.fanout.late.positions())
-
 
 class StandingTests(PartsCase):
     """
