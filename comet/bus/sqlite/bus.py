@@ -117,10 +117,11 @@ class SQLiteBus:
         # the next process has to understand it.
         self._began = wallClock() - self._clock.seconds()
         self._store = Store(path, retention, totalBytes, connect, self._steadyTime, keyBudget)
-        self._writer = self.threadType(reactor, "comet-sqlite-writer")
+        self._writer = self.threadType(reactor, "comet-sqlite-writer", self._clock)
         self._store.resting = self._writer.rest
+        self._store.waking = self._writer.wake
         self._logReader = LogReader(path, retention, connect)
-        self._reader = self.threadType(reactor, "comet-sqlite-reader")
+        self._reader = self.threadType(reactor, "comet-sqlite-reader", self._clock)
         self._steps = StepQueue(self._reader, self._logReader.step, self._writer.awaitRest)
         self._work = WorkCount(self._stopIfIdle)
         self._line = WriteLine(self._writer, self._store, self._work, self._tell, wallClock)

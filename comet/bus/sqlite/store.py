@@ -99,6 +99,8 @@ class Store:
     @ivar end: The cursor of the newest message that is known to be stored.
 
     @ivar resting: Called before the thread waits for the disk.
+
+    @ivar waking: Called when it has.
     """
 
     def __init__(
@@ -130,6 +132,7 @@ class Store:
         self._keysNow = keysNow
         self.end = Cursor("", 0)
         self.resting: Callable[[], None] = _nothing
+        self.waking: Callable[[], None] = _nothing
         self._path = path
         self._retention = retention
         self._totalBytes = totalBytes
@@ -430,7 +433,10 @@ class Store:
             raise NotStored(error) from error
         self.resting()
         try:
-            self._connection.execute("COMMIT")
+            try:
+                self._connection.execute("COMMIT")
+            finally:
+                self.waking()
         except sqlite3.Error as error:
             self._rollBack()
             self._settle(error, transaction.log.end)

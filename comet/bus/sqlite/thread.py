@@ -4,9 +4,11 @@ reactor.
 
 The thread and the reactor share one interpreter.  The module C{sqlite3} gives it up two or three
 times for each statement, and has to wait for it each time while the reactor is busy: thirty
-times for a publication.  So in each turn the reactor waits for the thread for a moment, in which
-the thread does what else would take it many turns.  What a statement waits for on the disk is
-not counted: see L{WorkerThread.rest}.
+times for a publication.  Where the reactor gives it up for each call of the system, and takes it
+again at once, the thread may not get it for tenths of a second.  So in each turn the reactor
+waits for the thread for a moment, in which the thread does what else would take it many turns.
+While the thread waits for the disk (L{WorkerThread.rest}) that moment is shorter: just long
+enough for it to wake.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorFromThreads
+from twisted.internet.interfaces import IDelayedCall, IReactorFromThreads, IReactorTime
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
@@ -25,6 +27,12 @@ from zope.interface import implementer
 # For how many seconds of each turn the reactor waits for the thread: as long as a step of what
 # it reads takes.
 GIVEN: Final = 0.002
+
+# While the thread waits for the disk: how often the reactor looks whether it needs the
+# interpreter again, and for how long, in seconds.  A system needs some 50 microseconds to wake
+# a thread.
+LOOK_EVERY: Final = 0.001
+LOOK: Final = 0.0001
 
 T = TypeVar("T")
 
@@ -65,14 +73,26 @@ class _Job:
     What the thread has to do.
 
     @ivar gate: Locked as long as the thread needs the interpreter for it.
+
+    @ivar isOpen: Whether the gate is open.
+
+    @ivar waking: Locked while the thread waits for the disk.
     """
 
-    __slots__ = ("arguments", "done", "gate", "isOpen", "job")
+    __slots__ = ("arguments", "done", "gate", "isOpen", "job", "waking")
 
     def __init__(self, job: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
         self.job = job
         self.arguments = arguments
         self.done: Deferred[Any] = Deferred()
+        self.waking = threading.Lock()
+        self.close()
+
+    def close(self) -> None:
+        """
+        Close the gate, or begin with it closed.
+        """
+        # Another lock: who has waited for the last one may not have released it yet.
         self.gate = threading.Lock()
         self.gate.acquire()
         self.isOpen = False
@@ -84,6 +104,13 @@ class _Job:
         if not self.isOpen:
             self.isOpen = True
             self.gate.release()
+
+    def awaitWaking(self) -> None:
+        """
+        Wait until the thread does not wait for the disk any more, but for a moment only.
+        """
+        if self.waking.acquire(timeout=LOOK):
+            self.waking.release()
 
 
 class WorkerThread:
@@ -99,13 +126,17 @@ class WorkerThread:
     # What the thread does at this moment.
     _job: _Job | None = None
 
-    def __init__(self, reactor: IReactorFromThreads, name: str) -> None:
+    def __init__(self, reactor: IReactorFromThreads, name: str, clock: IReactorTime) -> None:
         """
         @param reactor: The reactor in whose thread results arrive.
 
         @param name: The name of the thread.
+
+        @param clock: Schedules looks at a thread that waits for the disk.
         """
         self._reactor = reactor
+        self._clock = clock
+        self._look: IDelayedCall | None = None
         self._pool = _Pool(1, 1, name)
         # What the thread has not done, in the order in which it does it, and the results
         # that have not arrived.
@@ -152,7 +183,17 @@ class WorkerThread:
         Called in the thread, by what it does.
         """
         if self._job is not None:
+            self._job.waking.acquire()
             self._job.open()
+
+    def wake(self) -> None:
+        """
+        Note that the thread needs the interpreter again.  Called in the thread, after
+        L{rest}.
+        """
+        if self._job is not None:
+            self._job.close()
+            self._job.waking.release()
 
     def awaitRest(self) -> None:
         """
@@ -160,8 +201,11 @@ class WorkerThread:
         Called in any other thread.
         """
         waiting = next((each for each in tuple(self._jobs) if not each.isOpen), None)
-        if waiting is not None and waiting.gate.acquire(timeout=self.given):
-            waiting.gate.release()
+        if waiting is None:
+            return
+        gate = waiting.gate
+        if gate.acquire(timeout=self.given):
+            gate.release()
 
     def _arrive(self) -> None:
         """
@@ -172,6 +216,9 @@ class WorkerThread:
             self._jobs.popleft()
             # With a failure, a Deferred fails.
             given.done.callback(result)
+        if self._look is not None and not self._jobs:
+            self._look.cancel()
+            self._look = None
 
     def _giveWaySoon(self) -> None:
         if not self._isGivingWay:
@@ -185,10 +232,18 @@ class WorkerThread:
         moment only; and deliver its results.
         """
         self._isGivingWay = False
+        if self._jobs and self._jobs[0].isOpen:
+            self._jobs[0].awaitWaking()
         self.awaitRest()
         self._arrive()
         if any(not each.isOpen for each in tuple(self._jobs)):
             self._giveWaySoon()
+        elif self._jobs and self._look is None:
+            self._look = self._clock.callLater(LOOK_EVERY, self._lookAgain)
+
+    def _lookAgain(self) -> None:
+        self._look = None
+        self._giveWay()
 
     def stop(self) -> None:
         """

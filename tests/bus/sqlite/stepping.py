@@ -12,7 +12,7 @@ from shutil import rmtree
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorFromThreads
+from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -56,7 +56,7 @@ class SteppingThread(WorkerThread):
 
     did: Callable[[tuple[Any, ...], object], None]
 
-    def __init__(self, reactor: IReactorFromThreads, name: str) -> None:
+    def __init__(self, reactor: IReactorFromThreads, name: str, clock: IReactorTime) -> None:
         self._waiting: deque[tuple[Callable[..., Any], tuple[Any, ...], Deferred[Any]]] = deque()
         self._jobs = deque()
         self._done: deque[tuple[Any, Deferred[Any]]] = deque()

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.interfaces import IReactorFromThreads
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from comet.bus.sqlite.thread import WorkerThread
+from comet.bus.sqlite.thread import LOOK_EVERY, WorkerThread
 from comet.errors import Unavailable
 
 # For how many seconds a test waits for what has to happen.
@@ -53,7 +54,8 @@ class WorkerThreadTests(SynchronousTestCase):
         Start the thread.
         """
         self.reactor = Turns()
-        self.thread = WorkerThread(self.reactor, "thread")
+        self.clock = Clock()
+        self.thread = WorkerThread(self.reactor, "thread", self.clock)
         self.thread.given = LONG
         self.thread.start()
         self.addCleanup(self.thread.stop)
@@ -124,6 +126,61 @@ class WorkerThreadTests(SynchronousTestCase):
         while self.reactor.asked:
             self.reactor.turn()
         self.assertTrue(self.successResultOf(done))
+
+    def test_looksWhetherTheDiskIsDone(self) -> None:
+        """
+        While the thread rests the reactor looks again and again, however much else it has
+        to do.  Once the thread has woken, the reactor waits until it is done.
+        """
+        disk, working, end = self.event(), self.event(), self.event()
+
+        def do() -> str:
+            self.thread.rest()
+            disk.wait(LONG)
+            self.thread.wake()
+            working.set()
+            end.wait(LONG)
+            return "done"
+
+        done = self.thread.do(do)
+        self.reactor.turn()
+        for _ in range(3):
+            self.clock.advance(LOOK_EVERY)
+            self.assertEqual(len(self.clock.getDelayedCalls()), 1)
+            self.assertNoResult(done)
+        disk.set()
+        working.wait(LONG)
+        self.thread.given = 0.001
+        self.clock.advance(LOOK_EVERY)
+        self.assertEqual(len(self.reactor.asked), 1)
+        self.assertNoResult(done)
+        self.thread.given = LONG
+        end.set()
+        self.reactor.turn()
+        self.assertEqual(self.successResultOf(done), "done")
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_looksNoMoreAfterTheResult(self) -> None:
+        """
+        A result that arrives by itself ends the looks.
+        """
+        disk = self.event()
+
+        def do() -> None:
+            self.thread.rest()
+            disk.wait(LONG)
+            self.thread.wake()
+
+        done = self.thread.do(do)
+        self.reactor.turn()
+        self.assertEqual(len(self.clock.getDelayedCalls()), 1)
+        disk.set()
+        self.thread.awaitRest()
+        while not self.reactor.asked:
+            self.event().wait(0.001)
+        self.reactor.turn()
+        self.assertIsNone(self.successResultOf(done))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_awaitRest(self) -> None:
         """
