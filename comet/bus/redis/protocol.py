@@ -16,7 +16,7 @@ from hiredis import ProtocolError, PushNotification, Reader, ReplyError, pack_co
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime, ITCPTransport
 from twisted.internet.protocol import Protocol, connectionDone
-from twisted.internet.tcp import Client
+from twisted.internet.tcp import Client, Connection
 from twisted.python.failure import Failure
 
 from comet.reactor.plainsockets import isEmpty, isPlain, sendPlain
@@ -29,6 +29,12 @@ MOST_COMMANDS: Final = 10000
 
 # How many bytes of a command are sent at once.  The system copies each, while others wait.
 MOST_SENT: Final = 128 * 1024
+
+# How many bytes are read at once; and how many where there are as many: a turn of the
+# reactor reads once, so all that Redis has sent would else be many turns late.  To ask for
+# so many each time would cost more than most replies do.
+READ: Final = 64 * 1024
+MOST_READ: Final = 1024 * 1024
 
 _CONFIRMATIONS: Final = frozenset({b"subscribe", b"unsubscribe", b"psubscribe", b"punsubscribe"})
 
@@ -130,6 +136,8 @@ class RedisProtocol(Protocol):
         self._reason = ""
         # Whether commands may be sent past the transport.
         self._isDirect = False
+        # What reads from the socket.
+        self._socketTransport: Connection | None = None
         self.isUsable = False
 
     # -- Commands
@@ -214,17 +222,22 @@ class RedisProtocol(Protocol):
         See L{Protocol.connectionMade<twisted.internet.protocol.BaseProtocol>}.
         """
         self.isUsable = True
-        self._isDirect = isPlain(self.transport, Client)
+        transport: Any = self.transport
+        self._isDirect = isPlain(transport, Client)
+        if isinstance(transport, Connection):
+            self._socketTransport = transport
         # A UNIX socket has neither method.  TLS passes them to the socket below
         # it.
         for name in ("setTcpNoDelay", "setTcpKeepAlive"):
-            getattr(self.transport, name, bool)(True)
+            getattr(transport, name, bool)(True)
 
     def dataReceived(self, data: bytes) -> None:
         """
         Parse replies and pushes.
         """
         self._reader.feed(data)
+        if self._socketTransport is not None:
+            self._socketTransport.bufferSize = MOST_READ if len(data) >= READ else READ
         if self._rest is None:
             self._parse()
 

@@ -1,6 +1,6 @@
 """
-Tests of how L{comet.bus.redis.protocol} sends: over sockets, with the reactor that stands
-still between two lines of a test.
+Tests of how L{comet.bus.redis.protocol} sends and reads: over sockets, with the reactor that
+stands still between two lines of a test.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from twisted.internet.task import Clock, deferLater
 from twisted.internet.tcp import Client
 from twisted.trial.unittest import TestCase
 
-from comet.bus.redis.protocol import MOST_SENT, RedisProtocol
+from comet.bus.redis.protocol import MOST_READ, MOST_SENT, READ, RedisProtocol
 from tests.bus.redis.case import theReactor
 from tests.bus.redis.test_protocol import NotingListener
 
@@ -88,6 +88,23 @@ class SendingTests(TestCase):
         came = await self.received(other, count * len(piece))
         self.assertEqual(came.count(b"x"), count * len(piece))
         self.assertTrue(came.endswith(PING))
+
+    async def test_readsMuch(self) -> None:
+        """
+        While there is much to read, more of it is read at once: a long reply takes few turns.
+        """
+        connection, _ = await self.connected()
+        transport: Any = connection.transport
+        got: list[bytes] = []
+        connection.command("GET", "a").addCallback(got.append)
+        reply = b"$%d\r\n%b\r\n" % (4 * READ, b"x" * 4 * READ)
+        # At first, while the reply comes, and once it is there.
+        sizes = [transport.bufferSize]
+        for start in range(0, len(reply), READ):
+            connection.dataReceived(reply[start : start + READ])
+            sizes.append(transport.bufferSize)
+        self.assertEqual(got, [b"x" * 4 * READ])
+        self.assertEqual(sizes, [READ, *[MOST_READ] * 4, READ])
 
     async def received(self, other: socket.socket, least: int) -> bytes:
         """
