@@ -15,9 +15,11 @@ The map, lower modules first:
   - L{departures}: closing many readers, each at its own moment
   - L{counting}: how many readers there are
   - L{delivery}: how the messages of a tick reach the readers of a group
+  - L{giving}: messages to readers, such that a failure of one harms no other
+  - L{flushrest}: what is left of the flush of a group, and what waits behind it
   - L{busygroups}: flushes that take long, and go on in later turns
-  - L{groups}: readers of the same names in the same shape
   - L{catchups}: the responses to polls that have read the log, for others
+  - L{groups}: readers of the same names in the same shape
   - L{registry}: which groups there are, and what the bus lets be heard
   - L{latemessages}: messages that some readers were not written yet, since it takes long
   - L{duereaders}: readers that go on with the log in later turns

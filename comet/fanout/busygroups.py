@@ -13,10 +13,10 @@ flush stops when the time is over, and goes on in the next turn.
     reactor.  Groups that are not busy do not wait for them.
 
   - A group is given its messages in their order.  What a tick brings for a busy group
-    waits in its queue, behind the flush that goes on.  What waits is joined: the next
-    flush has up to L{JOINED_BYTES} of it, in one write to each reader.  A queue that is
-    longer than L{QUEUED_BYTES} is written in one turn: what other nodes publish may come
-    sooner than it can be written in a part of each turn.
+    waits in its L{queue<comet.fanout.flushrest>}, behind the flush that goes on.  Some of
+    what waits is joined to the next flush, in one write to each reader.  A queue that is
+    too long is written in one turn: what other nodes publish may come sooner than it can
+    be written in a part of each turn.
 
   - Each reader of a busy group stands at one of three places.  A I{pending} reader was
     not given the messages of this flush: it stands where the group stood before.  The
@@ -28,8 +28,7 @@ flush stops when the time is over, and goes on in the next turn.
     given, those in the queue among them, is after its position; it may then be ahead of
     the group.
 
-  - A publisher is answered once the groups that are given its messages have written them
-    (L{Answers}).
+  - A publisher is answered once the groups that are given its messages have written them.
 
   - If the bus is interrupted, all readers read the log again from where they stand, and
     what is left of flushes is dropped.
@@ -37,14 +36,11 @@ flush stops when the time is over, and goes on in the next turn.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
-from comet.fanout.delivery import DirectParts, Member
-from comet.model.cursors import Cursor
-from comet.model.messages import Message
+from comet.fanout.flushrest import Answers, Rest
 from comet.reactor.turns import TURN
 
 # How much a tick writes without a look at the clock: in bytes that are sent straight to
@@ -61,14 +57,6 @@ EACH_AT_ONCE: Final = 8
 
 # For how many seconds of a turn busy groups are written to.
 PART_SECONDS: Final = TURN
-
-# About how many bytes of payload are joined of what waits in a queue.
-JOINED_BYTES: Final = 128 * 1024
-
-# About how many bytes wait in a queue at most: those of payload, and for each message as
-# many as it takes beside them.
-QUEUED_BYTES: Final = 4 * 1024 * 1024
-MESSAGE_BYTES: Final = 512
 
 
 class Busy(Protocol):
@@ -87,7 +75,7 @@ class Busy(Protocol):
 
     def wait(self, answers: Answers) -> None:
         """
-        See L{Rest.wait}.
+        See L{Rest.wait<comet.fanout.flushrest.Rest.wait>}.
         """
 
     def goOn(self, over: float) -> bool:
@@ -103,155 +91,6 @@ class Busy(Protocol):
         """
         Drop what is left.
         """
-
-
-class Answers:
-    """
-    What is to be called once some groups have written what they had.
-    """
-
-    __slots__ = ("_call", "_left")
-
-    def __init__(self, call: Callable[[], None], groups: int) -> None:
-        self._call = call
-        self._left = groups
-
-    def written(self) -> None:
-        """
-        One of the groups has written it.
-        """
-        self._left -= 1
-        if not self._left:
-            self._call()
-
-
-class Queued(NamedTuple):
-    """
-    What one tick has brought for a busy group.
-
-    @ivar messages: As for L{Group.flush<comet.fanout.groups.Group.flush>}.
-
-    @ivar end: As for L{Group.flush<comet.fanout.groups.Group.flush>}.
-
-    @ivar answers: Wait for it.
-    """
-
-    messages: Sequence[Message]
-    end: Cursor
-    answers: list[Answers]
-
-
-class Rest:
-    """
-    What is left of the flush of a group, and what waits behind it.
-
-    @ivar at: Where the group stood before this flush.
-
-    @ivar given: The last message of this flush.
-
-    @ivar messages: The messages of this flush.
-
-    @ivar prepared: What was prepared of them.
-
-    @ivar direct: The direct readers that are to be written to, those that have left
-        meanwhile among them.
-
-    @ivar inParts: Writes to these; L{None} if there are none.
-
-    @ivar readers: Likewise, those that take what was prepared by themselves.
-
-    @ivar answers: Wait for this flush.
-
-    @ivar queue: What waits behind it.
-
-    @ivar size: How many bytes that takes.
-    """
-
-    __slots__ = (
-        "answers",
-        "at",
-        "direct",
-        "given",
-        "inParts",
-        "messages",
-        "prepared",
-        "queue",
-        "readers",
-        "size",
-    )
-
-    def __init__(self, at: Cursor, given: Cursor) -> None:
-        self.at = at
-        self.given = given
-        self.messages: Sequence[Message] = ()
-        self.prepared: Any = None
-        self.direct: list[Member] = []
-        self.inParts: DirectParts | None = None
-        self.readers: deque[Member] = deque()
-        self.answers: list[Answers] = []
-        self.queue: deque[Queued] = deque()
-        self.size = 0
-
-    def add(self, messages: Sequence[Message], end: Cursor) -> bool:
-        """
-        Let messages wait behind all others.
-
-        @param messages: As for L{Group.flush<comet.fanout.groups.Group.flush>}; and so is the
-            other.
-
-        @return: Whether there is room for more.
-        """
-        self.queue.append(Queued(messages, end, []))
-        self.size += _sizeOf(messages)
-        return self.size <= QUEUED_BYTES
-
-    def wait(self, answers: Answers) -> None:
-        """
-        Tell something when all is written that the group was given until now.
-        """
-        (self.queue[-1].answers if self.queue else self.answers).append(answers)
-
-    def written(self) -> None:
-        """
-        The flush is over.
-        """
-        answers, self.answers = self.answers, []
-        for each in answers:
-            each.written()
-
-    def drop(self) -> None:
-        """
-        Nothing more of this is written.
-        """
-        self.direct, self.messages = [], ()
-        self.readers.clear()
-        while self.queue:
-            self.answers += self.queue.popleft().answers
-        self.written()
-
-    def takeQueued(self) -> tuple[list[Message], Cursor]:
-        """
-        Begin with what waits, of which there is some.
-
-        @return: The messages of the next flush, and up to where these are all.
-        """
-        messages: list[Message] = []
-        size, end = 0, self.given
-        while self.queue and size < JOINED_BYTES:
-            queued = self.queue.popleft()
-            self.size -= _sizeOf(queued.messages)
-            messages += queued.messages
-            size += sum([len(message.payload) for message in queued.messages])
-            end = queued.end
-            self.answers += queued.answers
-        self.at, self.given = self.given, messages[-1].cursor
-        return messages, end
-
-    def owed(self) -> list[Message]:
-        """
-        Return what some readers of the group were not given yet.
-        """
-        return [*self.messages, *[each for queued in self.queue for each in queued.messages]]
 
 
 class Parts:
@@ -359,10 +198,3 @@ class Parts:
         finally:
             self._isGoingOn = isGoingOn
         self.busy.pop(group, None)
-
-
-def _sizeOf(messages: Sequence[Message]) -> int:
-    """
-    Return about how many bytes messages take while they wait.
-    """
-    return sum([len(each.payload) + MESSAGE_BYTES for each in messages])

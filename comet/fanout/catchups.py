@@ -24,10 +24,10 @@ None is kept where the bus has other nodes: what their clients delete is not hea
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final, NamedTuple, Protocol
 
-from comet.fanout.groups import CatchUp, Group
 from comet.model.cursors import Cursor
+from comet.model.messages import Message
 from comet.reactor.timers import NOT_SET, TimerWheel
 
 # For how many seconds a response is kept at most.
@@ -41,6 +41,51 @@ MOST_CURSORS: Final = 16
 _AROUND: Final = 128
 
 
+class CatchUp(NamedTuple):
+    """
+    A response to a poll that has read the log.
+
+    @ivar response: The response.
+
+    @ivar cursor: Where its reader stands.
+
+    @ivar end: Where the log ended when it was made.
+
+    @ivar messages: How many messages it has.
+
+    @ivar size: How many bytes of payload these have.
+    """
+
+    response: Any
+    cursor: Cursor
+    end: Cursor
+    messages: int
+    size: int
+
+
+class Keeping(Protocol):
+    """
+    What is needed here of a group.
+
+    @ivar catchUps: The responses that it keeps, by the cursor from which they begin; or
+        L{None}.
+    """
+
+    catchUps: dict[Cursor, CatchUp] | None
+
+
+def withLast(kept: dict[Cursor, CatchUp], last: Message) -> dict[Cursor, CatchUp] | None:
+    """
+    Return the responses that a group may keep when it is given messages, up to this one;
+    L{None} if there are none.
+    """
+    return {
+        start: made
+        for start, made in kept.items()
+        if made.cursor.epoch == last.epoch and made.cursor.position >= last.position
+    } or None
+
+
 class CatchUps:
     """
     Bounds the responses that groups keep.
@@ -52,7 +97,7 @@ class CatchUps:
         """
         self.timerSlot = NOT_SET
         self._wheel = wheel
-        self._groups: dict[Group, None] = {}
+        self._groups: dict[Keeping, None] = {}
         self._bytes = 0
         self._isStopped = hasNodes
 
@@ -62,7 +107,7 @@ class CatchUps:
         """
         return len(self._groups)
 
-    def add(self, group: Group, start: Cursor, made: CatchUp) -> None:
+    def add(self, group: Keeping, start: Cursor, made: CatchUp) -> None:
         """
         Keep a response for other readers of a group.
 

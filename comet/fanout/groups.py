@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from twisted.python.failure import Failure
 
-from comet.fanout.busygroups import EACH_COST, Answers, Parts, Rest
+from comet.fanout.busygroups import EACH_COST, Parts
+from comet.fanout.catchups import CatchUp, withLast
 from comet.fanout.delivery import Delivery, DirectParts, Member
+from comet.fanout.flushrest import Answers, Rest
+from comet.fanout.giving import FAILED, failAll, give, prepare
 from comet.interfaces.sockets import DirectSocket
-from comet.logging.clientlog import ClientLogger
 from comet.model.cursors import Cursor
 from comet.model.messages import Message
 from comet.reactor.timers import NOT_SET
@@ -25,31 +27,6 @@ GroupKey: TypeAlias = tuple[type[Any], object, tuple[str, ...]]
 # What was prepared in one tick: by the delivery, and the identity of the list of
 # messages.
 Prepared: TypeAlias = dict[tuple[Delivery[Any], int], Any]
-
-# Stands for messages that could not be prepared.
-_FAILED = object()
-
-
-class CatchUp(NamedTuple):
-    """
-    A response to a poll that has read the log: see L{comet.fanout.catchups}.
-
-    @ivar response: The response.
-
-    @ivar cursor: Where its reader stands.
-
-    @ivar end: Where the log ended when it was made.
-
-    @ivar messages: How many messages it has.
-
-    @ivar size: How many bytes of payload these have.
-    """
-
-    response: Any
-    cursor: Cursor
-    end: Cursor
-    messages: int
-    size: int
 
 
 class Ticking(Protocol):
@@ -137,8 +114,6 @@ class Group:
     @ivar catchUps: The responses to polls that have read the log, by the cursor from which
         they begin; or L{None}.
     """
-
-    _log = ClientLogger()
 
     isPart = False
 
@@ -306,7 +281,7 @@ class Group:
         isEnd = last.position == end.position and last.epoch == end.epoch
         self.flushed = end if isEnd else last.cursor
         if self.catchUps is not None:
-            self._dropCatchUps(last)
+            self.catchUps = withLast(self.catchUps, last)
         rest = self.rest
         if rest is not None:
             if not rest.add(messages, end):
@@ -330,15 +305,15 @@ class Group:
         if self.direct:
             given = prepared.get(key)
             if given is None:
-                given = prepared[key] = self._prepare(messages, end)
+                given = prepared[key] = prepare(self, messages, end)
             delivered = False
-            if given is not _FAILED:
+            if given is not FAILED:
                 try:
                     delivered = self.delivery.deliver(self, given)
                 except Exception:
                     direct += self.direct
                     pending.update(dict.fromkeys(direct))
-                    self._failAll(direct)
+                    failAll(direct, self.names)
                     delivered, direct = True, []
             if delivered is not True:
                 direct += self.direct
@@ -354,17 +329,17 @@ class Group:
                 # A write to one reader may have made another one leave.
                 if reader in pending:
                     if key not in prepared:
-                        prepared[key] = self._prepare(messages, end)
-                    self._give(reader, prepared[key])
+                        prepared[key] = prepare(self, messages, end)
+                    give(reader, prepared[key], self.names)
                     if reader in pending:
                         del pending[reader]
             return
         rest = self.rest
         if rest is None:
-            rest = self.rest = Rest(self._ticking.cursor, self.flushed)
+            rest = self.rest = Rest(self._ticking.cursor, self.flushed, self.names)
         if key not in prepared:
-            prepared[key] = self._prepare(messages, end)
-        rest.messages, rest.prepared = messages, prepared[key]
+            prepared[key] = prepare(self, messages, end)
+        rest.messages, rest.prepared, rest.pending = messages, prepared[key], pending
         rest.readers.extend(readers)
         if not isinstance(delivered, bool):
             rest.direct, rest.inParts = direct, delivered
@@ -387,10 +362,10 @@ class Group:
         """
         See L{Busy.goOn<comet.fanout.busygroups.Busy.goOn>}.
         """
-        seconds = self._ticking.seconds
+        seconds, parts = self._ticking.seconds, self._ticking.parts
         self.wroteAt = seconds()
         while (rest := self.rest) is not None:
-            if not self._writeRest(rest, over):
+            if not rest.write(over, seconds, parts.eachAtOnce):
                 return False
             rest.written()
             if not rest.queue:
@@ -403,43 +378,6 @@ class Group:
                 return False
         return True
 
-    def _writeRest(self, rest: Rest, over: float) -> bool:
-        """
-        Go on with one flush.
-
-        @return: Whether all readers have it.
-        """
-        seconds, pending = self._ticking.seconds, self._pending
-        while rest.direct and rest.inParts is not None:
-            count = rest.inParts.atOnce
-            some, rest.direct = rest.direct[:count], rest.direct[count:]
-            self._writeSome(rest.inParts, [reader for reader in some if reader in pending])
-            if seconds() >= over:
-                return not (rest.direct or rest.readers)
-        rest.inParts = None
-        while rest.readers:
-            for _ in range(min(self._ticking.parts.eachAtOnce, len(rest.readers))):
-                reader = rest.readers.popleft()
-                if reader in pending:
-                    self._give(reader, rest.prepared)
-                    pending.pop(reader, None)
-            if seconds() >= over:
-                break
-        return not rest.readers
-
-    def _writeSome(self, inParts: DirectParts, readers: Sequence[Member]) -> None:
-        """
-        Write to some direct readers.
-        """
-        if not readers:
-            return
-        try:
-            inParts.write({reader: self.direct[reader] for reader in readers}, self.wroteAt)
-        except Exception:
-            self._failAll(readers)
-        for reader in readers:
-            self._pending.pop(reader, None)
-
     def abandon(self) -> None:
         """
         See L{Busy.abandon<comet.fanout.busygroups.Busy.abandon>}.  The readers have left to
@@ -449,17 +387,6 @@ class Group:
         self._pending = {}
         if rest is not None:
             rest.drop()
-
-    def _dropCatchUps(self, last: Message) -> None:
-        """
-        Drop the responses that do not have the last message of the group.
-        """
-        kept = self.catchUps or {}
-        self.catchUps = {
-            start: made
-            for start, made in kept.items()
-            if made.cursor.epoch == last.epoch and made.cursor.position >= last.position
-        } or None
 
     def giveOwn(self, reader: Member, messages: Sequence[Message], end: Cursor) -> None:
         """
@@ -485,7 +412,7 @@ class Group:
         self.leave(reader)
         self._ahead[reader] = None
         if own:
-            self._give(reader, self._prepare(own, end))
+            give(reader, prepare(self, own, end), self.names)
         if reader in self._ahead:
             reader.progress.advance(end.position)
 
@@ -529,49 +456,12 @@ class Group:
                 self._pending[reader] = None
             elif stands < last:
                 tail = [message for message in messages if message.position > stands]
-                self._give(reader, self._prepare(tail, end))
+                give(reader, prepare(self, tail, end), self.names)
             # A reader that has read beyond C{end} stays ahead.
             if reader in self._ahead and reader.progress.cursor.position <= end.position:
                 del self._ahead[reader]
                 self._place(reader)
         return none
-
-    def _prepare(self, messages: Sequence[Message], end: Cursor) -> Any:
-        try:
-            return self.delivery.prepare(messages, end)
-        except Exception:
-            self._log.failure(
-                "Preparing {count} messages for {readers} readers of {names} failed",
-                count=len(messages),
-                readers=len(self),
-                names=self.names,
-            )
-            return _FAILED
-
-    def _failAll(self, readers: Sequence[Member]) -> None:
-        """
-        Close readers to which a delivery has failed to write.  It is not known what each
-        of them was sent, so all come back, from where they stood before.
-        """
-        self._log.failure(
-            "Writing to {readers} direct readers of {names} failed",
-            readers=len(readers),
-            names=self.names,
-        )
-        for each in readers:
-            each.failed()
-
-    def _give(self, reader: Member, prepared: Any) -> None:
-        if prepared is _FAILED:
-            reader.failed()
-            return
-        try:
-            reader.take(prepared)
-        except Exception:
-            self._log.failure(
-                "Writing to {reader} of {names} failed", reader=reader, names=self.names
-            )
-            reader.failed()
 
     def timedOut(self) -> None:
         """

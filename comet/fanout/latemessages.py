@@ -15,7 +15,8 @@ from collections.abc import Set as AbstractSet
 from functools import partial
 
 from comet.fanout.backlog import Backlog
-from comet.fanout.busygroups import Answers, Busy, Parts
+from comet.fanout.busygroups import Busy, Parts
+from comet.fanout.flushrest import Answers
 from comet.fanout.groups import Group
 from comet.metrics.tally import Histogram
 from comet.model.messages import Message

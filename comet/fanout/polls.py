@@ -9,8 +9,9 @@ from typing import Any, Final, Generic, TypeVar
 
 from twisted.internet.defer import Deferred, succeed
 
+from comet.fanout.catchups import CatchUp
 from comet.fanout.core import Fanout
-from comet.fanout.groups import CatchUp, Group
+from comet.fanout.groups import Group
 from comet.fanout.logquestions import FIRST_BYTES, FIRST_MESSAGES
 from comet.fanout.polldelivery import PollDelivery, PreparedPolls
 from comet.fanout.reader import Reader

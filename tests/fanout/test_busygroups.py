@@ -10,9 +10,9 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from comet.fanout import busygroups
+from comet.fanout import flushrest
 from comet.fanout.application import readerOf
-from comet.fanout.busygroups import JOINED_BYTES, MESSAGE_BYTES, QUEUED_BYTES
+from comet.fanout.flushrest import JOINED_BYTES, MESSAGE_BYTES, QUEUED_BYTES
 from comet.fanout.polls import PollReader
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Publication
@@ -483,7 +483,7 @@ class EndTests(PartsCase):
             depths.append(self.given(receivers[1:]) == before)
 
         goesOn = self.patch(self.fanout.parts, "goOn", lambda: None)
-        self.patch(busygroups, "QUEUED_BYTES", 0)
+        self.patch(flushrest, "QUEUED_BYTES", 0)
         published = [self.publish("a")]
         self.clock.turn()
         goesOn.restore()
