@@ -8,8 +8,10 @@ HTTP/2, RFC 9113: many requests at the same time on one connection.
   - L{framereceiver}: the frames of a client, as events
   - L{http2stream}: one request and its response
   - L{framesender}: the frames of the streams, in turn
+  - L{openstreams}: the streams of a connection: how each begins, what it gets, how it ends
+  - L{pendinginput}: what has come and waits for a share of time
   - L{timeouts}: what a client has time for
-  - L{connections}: one connection, and the streams on it
+  - L{connections}: one connection: its life, its turns, and when it writes
 
 h2 ends the connection over faults that RFC 9113 has end one stream, and keeps some
 of what a client sends for as long as the connection lives.  L{frames}, L{fields}

@@ -1,19 +1,18 @@
 """
-One connection of HTTP/2, and the streams on it.
+One connection of HTTP/2: its life, its turns, and when it writes.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from h2.errors import ErrorCodes
 from h2.events import DataReceived, StreamEnded, StreamReset, WindowUpdated
-from h2.exceptions import ProtocolError, StreamClosedError
+from h2.exceptions import ProtocolError
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, ISSLTransport
 from twisted.internet.protocol import Protocol as BaseProtocol
 from twisted.internet.protocol import connectionDone
@@ -21,14 +20,11 @@ from twisted.protocols.policies import TimeoutMixin
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from comet.http.pace import BODY_TIME, extended
 from comet.logging.clientlog import ClientLogger
 from comet.reactor.returning import setReturning
 from comet.reactor.timers import NOT_SET
 from comet.transports.connected import connectionFailed
 from comet.transports.sinks import tune
-from comet.web.http2.budgets import MAX_RESETS, RESETS_PER_SECOND, Budget
-from comet.web.http2.fields import refusalOf
 from comet.web.http2.framereceiver import (
     FrameReceiver,
     Goodbye,
@@ -39,10 +35,9 @@ from comet.web.http2.framereceiver import (
 from comet.web.http2.frames import ConnectionFault
 from comet.web.http2.framesender import FrameSender
 from comet.web.http2.http2stream import HTTP2Stream
-from comet.web.http2.timeouts import EARLY, Timeouts
-
-# Bodies of the largest size that may be kept while they arrive.
-MAX_BODIES: Final = 4
+from comet.web.http2.openstreams import OpenStreams
+from comet.web.http2.pendinginput import PendingInput
+from comet.web.http2.timeouts import Timeouts
 
 # Seconds that the last frames to a client may wait to be taken.
 LAST_WORDS: Final = 15.0
@@ -77,12 +72,8 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         self._receiver = FrameReceiver(site.maxLine, self.streams.keys(), now)
         self._states = self._receiver.states
         self._sender = FrameSender(self._states, self._receiver.budget, site.unsent)
-        self._resets = Budget(MAX_RESETS, RESETS_PER_SECOND, now)
-        # Input that is not read, and the events of what is being read.
-        self._input = b""
-        self._events: Iterator[Received | None] | None = None
-        # Complete requests that are not begun yet, in the order of their ends.
-        self._waiting: dict[HTTP2Stream, None] = {}
+        self._open = OpenStreams(self.streams, site, self._states, self._sender)
+        self._input = PendingInput(self._receiver, site)
         # Whether input and requests wait for another turn.
         self._isWaiting = False
         self._isBusy = False
@@ -118,9 +109,7 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         """
         For the time of the timeout nothing arrived, and nothing could be sent.
         """
-        served = [each for each in self.streams.values() if each.isComplete and not each.isFinished]
-        if len(served) > len(self._waiting):
-            # The client waits for the server.
+        if self._open.isServing:
             self.setTimeout(self.site.timeOut)
         else:
             self._close(ErrorCodes.NO_ERROR)
@@ -163,14 +152,8 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         self.transport.abortConnection()
 
     def _abandon(self, reason: Failure) -> None:
-        streams = list(self.streams.values())
-        # The receiver looks at the same dictionary.
-        self.streams.clear()
-        self._sender.close(streams)
-        self._waiting.clear()
-        self._input, self._events = b"", None
-        for stream in streams:
-            stream.gone(reason)
+        self._input.clear()
+        self._open.abandon(reason)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
@@ -211,7 +194,7 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         if self._isOver:
             return
         self.resetTimeout()
-        self._input += data
+        self._input.data += data
         if not self._isWaiting:
             # RFC 7541: requests take less room than in HTTP/1.
             if self.site.turns.mustWait(4 * len(data)):
@@ -245,28 +228,28 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         slowly, the connection with its frame or the stream with its body; and the
         streams whose responses are taken too slowly.
         """
-        now = self.site.seconds()
         timeouts = self._timeouts
-        if timeouts.frame <= now + EARLY:
+        if timeouts.isFrameLate:
             self._close(ErrorCodes.NO_ERROR)
             return
-        due = math.inf
-        for stream in list(self.streams.values()):
-            if stream.isComplete or stream.isFinished or self._isOver:
-                continue
-            if stream.due <= now + EARLY:
-                reason = "the body of its request comes too slowly"
-                self._fault(StreamFault(stream.ident, ErrorCodes.CANCEL, reason))
-            else:
-                due = min(due, stream.due)
-        if timeouts.isTakingLate(now, self._sender):
-            for stream in list(self.streams.values()):
-                if stream.isFinished and stream.unsent and not self._isOver:
-                    reason = "its response is taken too slowly"
-                    self._fault(StreamFault(stream.ident, ErrorCodes.CANCEL, reason))
-        due = min(due, timeouts.next)
-        if due != math.inf and not self._isOver:
-            self.site.wheel.set(self, due - now)
+        for fault in timeouts.late(self.streams, self._sender):
+            self._resetFor(fault)
+            if self._isOver:
+                return
+        due = timeouts.nextOf(self.streams)
+        if due != math.inf:
+            self.site.wheel.set(self, due - self.site.seconds())
+
+    def _resetFor(self, fault: StreamFault) -> None:
+        """
+        Reset a stream that is too slow.
+        """
+        try:
+            self._open.fault(fault, self)
+        except ConnectionFault as error:
+            self._close(error.code)
+        else:
+            self._flush()
 
     def _work(self) -> None:
         """
@@ -277,7 +260,7 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         over = begun + turns.share
         self._isBusy = True
         try:
-            self._receive(over)
+            self._input.read(self._happened, over)
         except (ConnectionFault, ProtocolError) as error:
             self._log.debug(
                 "closing the HTTP/2 connection of {peer}: {reason}",
@@ -294,39 +277,21 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         self._flush()
         turns.spend(begun)
 
-    def _receive(self, over: float) -> None:
-        """
-        Deal with events until the share is over.
-        """
-        seconds = self.site.turns.seconds
-        while self._hasInput:
-            if self._events is None:
-                data, self._input = self._input, b""
-                self._events = self._receiver.feed(data, self.site.clock.seconds())
-            for event in self._events:
-                self._happened(event)
-                if self._isOver or seconds() >= over:
-                    return
-            self._events = None
-
-    @property
-    def _hasInput(self) -> bool:
-        return self._events is not None or bool(self._input)
-
     def _serve(self, over: float) -> None:
         """
         Begin requests until the share is over.  None is begun while there may be
         frames behind it: one of them may reset the stream.
         """
         sender, seconds = self._sender, self.site.turns.seconds
+        waiting, pending = self._open.waiting, self._input
         self._isBusy = True
         try:
-            while self._waiting and not self._hasInput and seconds() < over:
+            while waiting and not pending.isLeft and seconds() < over:
                 if sender.isBehind:
                     sender.sendAll(self._wasTaken)
                     if sender.isBehind:
                         return
-                self._serveNext()
+                self._open.serveNext()
         except Exception:
             self._failed()
         finally:
@@ -337,8 +302,8 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         Cut the connection, and deal with nothing that has come: the exception being
         handled was raised.
         """
-        self._input, self._events = b"", None
-        self._waiting.clear()
+        self._input.clear()
+        self._open.waiting.clear()
         connectionFailed(self.transport)
 
     def _waitForTurn(self) -> None:
@@ -364,78 +329,30 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
 
     def _happened(self, event: Received | None) -> None:
         if isinstance(event, RequestBegun):
-            self._begin(event)
+            stream = self._open.begin(event, self)
+            if not event.isEmpty:
+                self._await(stream)
         elif isinstance(event, DataReceived):
-            self._take(event)
+            self._open.take(event, self)
         elif isinstance(event, StreamEnded):
-            self._complete(self.streams.get(event.stream_id or 0))
+            self._open.complete(event.stream_id or 0, self)
         elif isinstance(event, StreamReset):
-            self._wasReset(self.streams.get(event.stream_id or 0))
+            self._open.wasReset(event.stream_id or 0)
         elif isinstance(event, StreamFault):
-            self._fault(event)
+            self._open.fault(event, self)
         elif isinstance(event, WindowUpdated):
             self._opened(event.stream_id or 0)
         elif isinstance(event, Goodbye):
             self._saidGoodbye(event)
 
-    def _begin(self, event: RequestBegun) -> None:
-        head = event.head
-        refusal = refusalOf(head, self.site.maxLine)
-        if refusal is not None:
-            head = head.short()
-        stream = self.streams[event.ident] = HTTP2Stream(self, event.ident)
-        stream.begun(head, event.isEmpty, refusal)
-        if not event.isEmpty:
-            stream.due = self.site.seconds() + BODY_TIME
-            self.site.wheel.setBy(self, stream.due)
+    def _await(self, stream: HTTP2Stream) -> None:
+        """
+        Await the body of a request.
+        """
+        self.site.wheel.setBy(self, stream.due)
         if stream.isExpecting:
             # RFC 9110 10.1.1
             self.sendHead(stream, b"100", ())
-
-    def _take(self, event: DataReceived) -> None:
-        """
-        Give a stream a part of its request's body.
-        """
-        ident = event.stream_id or 0
-        stream = self.streams.get(ident)
-        if stream is not None:
-            data = event.data or b""
-            stream.received(data)
-            stream.due = extended(stream.due, self.site.seconds(), len(data))
-            most = self.site.maxBody
-            kept = sum(each.taken for each in self.streams.values() if each.taken <= most)
-            if stream.length is not None and stream.arrived > stream.length:
-                # RFC 9113 8.1.1
-                reason = f"more than the {stream.length} bytes that are declared"
-                self._fault(StreamFault(ident, ErrorCodes.PROTOCOL_ERROR, reason))
-            elif kept > most * MAX_BODIES:
-                # RFC 9113 8.7: the request was not processed, and may be
-                # repeated.
-                self.reset(stream, ErrorCodes.REFUSED_STREAM)
-        if not self._isOver:
-            self._states.acknowledge_received_data(event.flow_controlled_length or 0, ident)
-
-    def _complete(self, stream: HTTP2Stream | None) -> None:
-        """
-        All of a request has arrived: it waits for its turn.
-        """
-        if stream is None:
-            return
-        if stream.length is not None and stream.arrived < stream.length:
-            # RFC 9113 8.1.1
-            reason = f"{stream.arrived} bytes, {stream.length} are declared"
-            self._fault(StreamFault(stream.ident, ErrorCodes.PROTOCOL_ERROR, reason))
-            return
-        stream.isComplete = True
-        self._waiting[stream] = None
-
-    def _serveNext(self) -> None:
-        """
-        Begin the request that has waited longest.
-        """
-        stream = next(iter(self._waiting))
-        del self._waiting[stream]
-        stream.serve()
 
     def _saidGoodbye(self, event: Goodbye) -> None:
         """
@@ -446,37 +363,6 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
             self._isDraining = True
         else:
             self._close(ErrorCodes.NO_ERROR)
-
-    def _fault(self, fault: StreamFault) -> None:
-        """
-        Reset a stream by the client's fault.
-        """
-        self._log.debug(
-            "resetting stream {stream} of {peer}: {reason}",
-            stream=fault.ident,
-            peer=self.transport.getPeer(),
-            reason=fault.reason,
-        )
-        stream = self.streams.get(fault.ident)
-        if stream is not None:
-            self.reset(stream, fault.code)
-        else:
-            self._states.reset_stream(fault.ident, fault.code)
-        self._spendReset()
-
-    def _spendReset(self) -> None:
-        """
-        Count a stream that ends by the client's doing, and close the connection
-        if there are too many: the work for them may be lost.
-        """
-        self._resets.fill(self.site.clock.seconds())
-        if not self._resets.spend(1):
-            self._close(ErrorCodes.ENHANCE_YOUR_CALM)
-
-    def _wasReset(self, stream: HTTP2Stream | None) -> None:
-        self._spendReset()
-        if not self._isOver and stream is not None:
-            self._forget(stream, Failure(ConnectionLost("the client has reset the stream")))
 
     def _opened(self, ident: int) -> None:
         """
@@ -500,24 +386,10 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         """
         if stream.ident not in self.streams:
             return
-        try:
-            self._sender.sendHead(stream.ident, status, headers)
-        except StreamClosedError:
-            # The client has reset the stream; the event is still to be dealt
-            # with.
-            return
-        except (ProtocolError, ValueError):
-            failure = Failure()
-            if self.reset(stream, ErrorCodes.INTERNAL_ERROR):
-                # The response is at fault, and not a client that has reset the
-                # stream.
-                self._log.failure(
-                    "the response on stream {stream} to {peer} cannot be sent over HTTP/2",
-                    failure,
-                    stream=stream.ident,
-                    peer=self.transport.getPeer(),
-                )
-        self._push()
+        if self._open.sendHead(stream, status, headers, self):
+            self._sender.push()
+        else:
+            self._flush()
 
     def wake(self, stream: HTTP2Stream) -> None:
         """
@@ -543,27 +415,9 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
 
         @return: False if the client had given it up before.
         """
-        if stream.ident not in self.streams:
-            return False
-        isTold = True
-        try:
-            self._states.reset_stream(stream.ident, code)
-        except ProtocolError:
-            isTold = False
-        self._forget(stream, Failure(ConnectionDone()))
+        isTold = self._open.reset(stream, code)
         self._flush()
         return isTold
-
-    def _forget(self, stream: HTTP2Stream, reason: Failure | None) -> None:
-        """
-        A stream is over.
-
-        @param reason: Why, or L{None} if the response was sent.
-        """
-        del self.streams[stream.ident]
-        self._waiting.pop(stream, None)
-        self._sender.forget(stream)
-        stream.gone(reason)
 
     def _flush(self) -> None:
         """
@@ -585,7 +439,7 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
             if sender.owed or self._timeouts.responses != math.inf:
                 self._timeouts.watchTaking(sender)
                 self._watch()
-            if self._hasInput or (self._waiting and not sender.isBehind):
+            if self._input.isLeft or (self._open.waiting and not sender.isBehind):
                 self._waitForTurn()
             elif self._isDraining and not self.streams:
                 self._close(ErrorCodes.NO_ERROR)
@@ -599,11 +453,8 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
             return
         if stream.isFinished:
             if not stream.isComplete:
-                # RFC 9113 8.1: the rest of the request is not needed.  It may have
-                # come, and only wait for its turn: then nothing is left to reset.
-                with suppress(StreamClosedError):
-                    self._states.reset_stream(stream.ident, ErrorCodes.NO_ERROR)
-            self._forget(stream, None)
+                self._open.stopRequest(stream)
+            self._open.forget(stream, None)
         else:
             stream.drained()
 

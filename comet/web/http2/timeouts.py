@@ -1,16 +1,20 @@
 """
 What a client of HTTP/2 has time for: to send the rest of a frame or a field block,
-and to take the responses that are finished.
+and of the body of each request, and to take the responses that are finished.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
+from h2.errors import ErrorCodes
+
 from comet.http.pace import HEAD_TIME, UNSENT_TIMEOUT, extended
+from comet.web.http2.framereceiver import StreamFault
 from comet.web.http2.framesender import FrameSender
+from comet.web.http2.http2stream import HTTP2Stream
 
 # The timer wheel may call this much early, in seconds.
 EARLY: Final = 0.01
@@ -71,7 +75,42 @@ class Timeouts:
             self._taken = sender.countTaken()
             self.responses = self._seconds() + UNSENT_TIMEOUT
 
-    def isTakingLate(self, now: float, sender: FrameSender) -> bool:
+    @property
+    def isFrameLate(self) -> bool:
+        """
+        Whether a frame or a field block comes too slowly.
+        """
+        return self.frame <= self._seconds() + EARLY
+
+    def late(
+        self, streams: Mapping[int, HTTP2Stream], sender: FrameSender
+    ) -> Iterator[StreamFault]:
+        """
+        Yield what is too slow: the bodies that come so, and the finished responses that
+        are taken so.  Each is to be dealt with before the next is taken.
+
+        @param streams: The open streams, by their numbers.
+        """
+        now = self._seconds()
+        for stream in list(streams.values()):
+            isAwaited = not (stream.isComplete or stream.isFinished)
+            if isAwaited and stream.due <= now + EARLY:
+                reason = "the body of its request comes too slowly"
+                yield StreamFault(stream.ident, ErrorCodes.CANCEL, reason)
+        if self._isTakingLate(now, sender):
+            for stream in list(streams.values()):
+                if stream.isFinished and stream.unsent:
+                    reason = "its response is taken too slowly"
+                    yield StreamFault(stream.ident, ErrorCodes.CANCEL, reason)
+
+    def nextOf(self, streams: Mapping[int, HTTP2Stream]) -> float:
+        """
+        Return the deadline that comes first, those of the streams' bodies among them.
+        """
+        bodies = (each.due for each in streams.values() if not (each.isComplete or each.isFinished))
+        return min(self.next, min(bodies, default=math.inf))
+
+    def _isTakingLate(self, now: float, sender: FrameSender) -> bool:
         """
         Give the client more time for what it has taken of responses.
 

@@ -9,6 +9,7 @@ from typing import Any
 from comet.reactor.returning import isReturning
 from comet.reactor.turns import SHARE
 from comet.web.http2.budgets import Budget
+from comet.web.http2.openstreams import OpenStreams
 from tests.reactor.test_turns import assertFair
 from tests.slowpolls import COST, IN_SHARE, slowPolls
 from tests.transports.wire import Wire
@@ -248,8 +249,7 @@ class TurnsTests(Http2TestCase):
         """
         client = self.client()
         client.send(self.polls(client, *["a"] * 20))
-        protocol = client.wire.transport.protocol
-        self.patch(protocol, "_serveNext", lambda: 1 // 0)
+        self.patch(OpenStreams, "serveNext", lambda streams: 1 // 0)
         self.turn()
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.assertTrue(client.wire.transport.aborted)
