@@ -39,6 +39,10 @@ _SOME: Final = """(
     WHERE {which} AND position > ? ORDER BY position LIMIT ?
 )"""
 _FETCH: Final = f"SELECT group_concat({_ROW}, ';') FROM {_SOME.format(which='channel = ?')}"
+_SUM: Final = f"""
+    SELECT count(*), max(position), sum(ifnull(length(payload), 0)), sum(ifnull(length(event), 0))
+    FROM {_SOME.format(which="channel = ?")}
+"""
 
 # Whether a message is of the server's own channels.  One without a channel is not.
 _OF_KIND: Final = f"ifnull((SELECT {IS_RESERVED} FROM channels WHERE channels.id = channel), 0) = ?"
@@ -69,6 +73,32 @@ class HeldRow(NamedTuple):
     position: int
     channel: int
     time: float
+    payloadBytes: int
+    eventLength: int
+
+    @property
+    def messages(self) -> int:
+        """
+        How many messages this is.
+        """
+        return 1
+
+
+class HeldSum(NamedTuple):
+    """
+    The oldest messages of a channel, taken together.
+
+    @ivar messages: How many they are.
+
+    @ivar position: That of the newest of them.
+
+    @ivar payloadBytes: How many bytes their payloads have.
+
+    @ivar eventLength: How many characters the names of their events have.
+    """
+
+    messages: int
+    position: int
     payloadBytes: int
     eventLength: int
 
@@ -152,6 +182,20 @@ def oldestMessages(
         after = rows[-1].position
         limit -= count
         count *= _GROWTH
+
+
+def sumOldest(connection: sqlite3.Connection, channel: int, count: int) -> HeldSum | None:
+    """
+    Add up the oldest messages that are held of a channel.
+
+    @param channel: The number of the channel.
+
+    @param count: How many, if there are so many.
+
+    @return: The sum, or L{None} if there is no message.
+    """
+    found = connection.execute(_SUM, (channel, -(2**63), count)).fetchone()
+    return HeldSum(*found) if found[0] else None
 
 
 def walkMessages(connection: sqlite3.Connection, isReserved: bool, after: int) -> Iterator[Walked]:

@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from comet.bus.sqlite.manyrows import HeldRow, HeldSum
 from comet.bus.sqlite.schema import NONE_DROPPED
 from comet.framing.stored import NotOurs, checkStoredChannel, checkStoredEnd
 from comet.model.channels import isReserved
@@ -224,14 +225,14 @@ class ChannelRow:
         self.end = message.position
         self.isChanged = True
 
-    def drop(self, position: int, payloadBytes: int) -> None:
+    def drop(self, oldest: HeldRow | HeldSum) -> None:
         """
-        Count the oldest message no more.  The caller has to find out which
+        Count the oldest messages no more.  The caller has to find out which
         message is the oldest then.
         """
-        self.held -= 1
-        self.bytes -= payloadBytes
-        self.floor = position
+        self.held -= oldest.messages
+        self.bytes -= oldest.payloadBytes
+        self.floor = oldest.position
         self.isChanged = True
 
     def values(self) -> tuple[object, ...]:

@@ -17,9 +17,11 @@ from comet.bus.membertable import Change
 from comet.bus.sqlite.idempotency import KeyTable
 from comet.bus.sqlite.manyrows import (
     HeldRow,
+    HeldSum,
     deleteWalked,
     insertMessages,
     oldestMessages,
+    sumOldest,
     walkMessages,
 )
 from comet.bus.sqlite.memberrows import saveChanges
@@ -34,6 +36,9 @@ from comet.model.state import StateEntry
 # How many messages a transaction drops at most, in addition to two for each
 # that it stores.
 DROPS: Final = 1000
+
+# More messages than that are dropped without a look at each.
+FEW: Final = 8
 
 # How many channels, and how many keys, one sweep looks at.
 SWEPT: Final = 200
@@ -198,8 +203,28 @@ class Transaction:
 
     def _trim(self, row: ChannelRow) -> None:
         if row.holdsTooMuch:
+            # The last one is left for what finds the oldest message that stays.
+            surplus = min(row.held - row.retention.messages, self._budget) - 1
+            if surplus > FEW:
+                self._dropTogether(row, surplus)
             self._dropWhile(row, lambda position, time: row.holdsTooMuch, row.excess)
             row.isBehind = row.holdsTooMuch
+
+    def _dropTogether(self, row: ChannelRow, count: int) -> None:
+        """
+        Drop the oldest messages of a channel without a look at each.
+
+        @param count: How many, which is fewer than it holds.
+        """
+        found = sumOldest(self._connection, row.id, count)
+        if found is not None:
+            self._drop(row, found)
+            self._delete(row)
+
+    def _delete(self, row: ChannelRow) -> None:
+        self._connection.execute(
+            "DELETE FROM messages WHERE channel = ? AND position <= ?", (row.id, row.floor)
+        )
 
     def _dropWhile(self, row: ChannelRow, isUnwanted: _IsUnwanted, expected: int = 0) -> None:
         """
@@ -215,22 +240,20 @@ class Transaction:
                 break
             self._drop(row, held)
         if row.floor > floor:
-            self._connection.execute(
-                "DELETE FROM messages WHERE channel = ? AND position <= ?", (row.id, row.floor)
-            )
+            self._delete(row)
 
-    def _drop(self, row: ChannelRow | None, held: HeldRow) -> None:
+    def _drop(self, row: ChannelRow | None, held: HeldRow | HeldSum) -> None:
         """
-        Count a message no more.
+        Count messages no more: one, or the oldest of a channel.
 
-        @param row: Its channel, if it has one.
+        @param row: Their channel, if they have one.
         """
-        size = held.payloadBytes + 4 * held.eventLength + MESSAGE_OVERHEAD
+        size = held.payloadBytes + 4 * held.eventLength + held.messages * MESSAGE_OVERHEAD
         self.log.size -= size
-        self._budget -= 1
+        self._budget -= held.messages
         if row is None:
             return
-        row.drop(held.position, held.payloadBytes)
+        row.drop(held)
         if not row.held:
             self.log.emptyChannels += 1
             size += row.size

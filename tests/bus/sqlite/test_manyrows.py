@@ -15,9 +15,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from comet.bus.sqlite.manyrows import (
     HeldRow,
+    HeldSum,
     executeTogether,
     insertMessages,
     oldestMessages,
+    sumOldest,
     walkMessages,
 )
 from comet.bus.sqlite.memberstore import MemberStore
@@ -109,20 +111,37 @@ class StepTests(StoreTestCase):
         self.assertLess(one, 20)
         self.assertLess(thousand - one, 30)
 
+    def selects(self, retention: Retention) -> list[str]:
+        """
+        Have a channel with a thousand messages drop a hundred.
+
+        @return: The statements that look at the messages of the channel.
+        """
+        store = self.openStore(retention, 10**9)
+        self.publish(store, *[publication("a", b"x" * 100)] * 1000)
+        asked: list[str] = []
+        store._connection.set_trace_callback(asked.append)
+        self.publish(store, *[publication("a", b"x" * 100)] * 100)
+        store.close()
+        return [each for each in asked if "length(payload)" in each]
+
     def test_fetchesWhatIsDropped(self) -> None:
         """
-        A channel that has to drop many messages, by their number or their bytes, has
-        these fetched by one statement, and hardly more than these.
+        A channel that has to drop many messages by their bytes has these fetched by one
+        statement, and hardly more than these.
         """
-        for retention in (Retention(messages=1000), Retention(messages=10**6, bytes=100_000)):
-            store = self.openStore(retention, 10**9)
-            self.publish(store, *[publication("a", b"x" * 100)] * 1000)
-            asked: list[str] = []
-            store._connection.set_trace_callback(asked.append)
-            self.publish(store, *[publication("a", b"x" * 100)] * 100)
-            [fetched] = [each for each in asked if "group_concat" in each]
-            self.assertIn("LIMIT 101", fetched)
-            store.close()
+        [fetched] = self.selects(Retention(messages=10**6, bytes=100_000))
+        self.assertIn("LIMIT 101", fetched)
+
+    def test_addsUpWhatIsDropped(self) -> None:
+        """
+        Of many messages that a channel has to drop by their number all but the last are
+        added up by the database, and not fetched.
+        """
+        summed, fetched = self.selects(Retention(messages=1000))
+        self.assertIn("LIMIT 99", summed)
+        self.assertNotIn("group_concat", summed)
+        self.assertIn("LIMIT 8", fetched)
 
     def test_fewWithTotal(self) -> None:
         """
@@ -167,6 +186,16 @@ class StepTests(StoreTestCase):
                 connection.execute(f"DELETE FROM t{width}")
 
 
+def added(rows: list[HeldRow]) -> HeldSum | None:
+    """
+    Add up rows, as L{sumOldest} should.
+    """
+    if not rows:
+        return None
+    payloads, events = [row.payloadBytes for row in rows], [row.eventLength for row in rows]
+    return HeldSum(len(rows), rows[-1].position, sum(payloads), sum(events))
+
+
 class RowTests(SynchronousTestCase):
     """
     What is inserted, and what is found.
@@ -209,7 +238,9 @@ class RowTests(SynchronousTestCase):
         walked = [row for part in walkMessages(connection, False, -1) for row in part.rows]
         self.assertRows(walked, rows)
         ofOne = [row for row in rows if row.channel == 1]
-        self.assertRows(list(oldestMessages(connection, limit, 1)), ofOne[:limit])
+        oldest = ofOne[:limit]
+        self.assertRows(list(oldestMessages(connection, limit, 1)), oldest)
+        self.assertEqual(sumOldest(connection, 1, limit), added(oldest))
 
     def assertRows(self, found: list[HeldRow], rows: list[HeldRow]) -> None:
         """
@@ -243,6 +274,7 @@ class RowTests(SynchronousTestCase):
                 HeldRow(7, 5, -1e300, 0, 0),
             ],
         )
+        self.assertEqual(sumOldest(connection, 5, 9), added(found[1:]))
 
     def test_takesAsMuchAsIsAsked(self) -> None:
         """
