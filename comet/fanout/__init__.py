@@ -25,7 +25,8 @@ The map, lower modules first:
   - L{duereaders}: readers that go on with the log in later turns
   - L{leaving}: closed readers whose clients have not taken the last words
   - L{core}: the tick: what is heard, flushed and answered
-  - L{reader}: one reader: opening, reading, live, behind, closed
+  - L{livingreader}: the life of a reader: its state, its group, and its end
+  - L{reader}: one reader: opening, reading the log, live, behind
   - L{spared}: readers that are spared what their own clients publish
   - L{joinpoint}: where new readers of the same names may go live at once
   - L{probes}: what a stream says twice within a moment

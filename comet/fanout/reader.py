@@ -1,5 +1,5 @@
 """
-One reader: it opens, reads the log, is live, falls behind, and is closed.
+One reader: it opens, reads the log, is live, and falls behind.
 """
 
 from __future__ import annotations
@@ -7,23 +7,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from comet.errors import CometError, Forbidden, Internal, publicError
 from comet.fanout.core import Fanout
-from comet.fanout.delivery import Delivery
 from comet.fanout.groups import Group
+from comet.fanout.livingreader import LivingReader
 from comet.fanout.logquestions import FIRST_BYTES, FIRST_MESSAGES, READ_BYTES, READ_MESSAGES
-from comet.fanout.states import TRANSITIONS, Input, State, step
-from comet.interfaces.sockets import DirectSocket
-from comet.logging.clientlog import ClientLogger
-from comet.model.clients import ANONYMOUS, Client
-from comet.model.cursors import Cursor
-from comet.model.messages import Close
+from comet.fanout.states import Input, State
 from comet.model.positions import ReadResult, ResolvedStarts, StartPosition, StartPositions
-from comet.model.progress import Progress, Step, Wanted, cursorBeforeStart
-from comet.reactor.timers import NOT_SET
+from comet.model.progress import Step, Wanted, cursorBeforeStart
 
 # The names that begin with a gap, whether there is nothing to read, and what the bus has
 # told; L{None} if the reader was closed meanwhile.
@@ -33,97 +26,31 @@ _Resolved: TypeAlias = tuple[tuple[str, ...], bool, ResolvedStarts | None]
 Opener: TypeAlias = Callable[["Reader", Sequence[str], StartPositions], None]
 
 
-class Reader:
+class Reader(LivingReader):
     """
     What all kinds of readers have in common.
 
-    A subclass says how its client is told something; the rest is here.  The log
-    is read only while the reader is L{State.READING}.  While it is
+    A subclass says how its client is told something; the rest is here, and in the layer
+    below.  The log is read only while the reader is L{State.READING}.  While it is
     L{State.LIVE}, its group gives it what is published.  In all other states
     nothing is kept for it.
-
-    @ivar progress: Where the reader stands.
-
-    @ivar state: What the reader is doing.
-
-    @ivar client: The client for which it reads: at first, and for the application's own
-        readers, that of which nothing is known.
-
-    @ivar connection: The connection of its client, where that has several readers: they
-        wait for the bus in one line.  L{None} for a reader that has a line of its own.
-
-    @ivar group: The group that the reader is a member of; L{None} before its
-        names are resolved, after it is closed, and if it does not listen.
-
-    @ivar readerID: The id that its client has given its readers, or L{None}: the reader is
-        spared the messages that exclude it.  Set by
-        L{SparedReaders.add<comet.fanout.spared.SparedReaders.add>}.
 
     @ivar isListening: Whether the reader hears what is published.  If not, it
         reads what is held, and that is all.
     """
 
-    _log = ClientLogger()
-
     isListening = True
 
-    __slots__ = (
-        "_isHalted",
-        "_isPumping",
-        "_pumpAgain",
-        "_waiting",
-        "client",
-        "connection",
-        "fanout",
-        "group",
-        "progress",
-        "readerID",
-        "state",
-        "timerSlot",
-    )
+    __slots__ = ("_isHalted", "_isPumping", "_pumpAgain")
 
     def __init__(self, fanout: Fanout) -> None:
-        self.fanout = fanout
-        self.client: Client = ANONYMOUS
-        self.connection: object | None = None
-        self.readerID: str | None = None
-        self.progress = Progress(fanout.bus.end)
-        self.state = State.OPENING
-        self.timerSlot = NOT_SET
-        self.group: Group | None = None
+        LivingReader.__init__(self, fanout)
         # Whether names were added of which the client is told nothing before L{resume}.
         self._isHalted = False
         self._isPumping = False
         self._pumpAgain = False
-        self._waiting: list[Deferred[None]] | None = None
 
     # -- For subclasses
-
-    @property
-    def shape(self) -> object:
-        """
-        See L{Member.shape<comet.fanout.delivery.Member.shape>}.
-        """
-        raise NotImplementedError
-
-    def makeDelivery(self) -> Delivery[Any]:
-        """
-        See L{Member.makeDelivery<comet.fanout.delivery.Member.makeDelivery>}.
-        """
-        raise NotImplementedError
-
-    def take(self, prepared: Any) -> None:
-        """
-        See L{Member.take<comet.fanout.delivery.Member.take>}.
-        """
-        raise NotImplementedError
-
-    @property
-    def direct(self) -> DirectSocket | None:
-        """
-        See L{Member.direct<comet.fanout.delivery.Member.direct>}.
-        """
-        return None
 
     def begun(self, gap: Sequence[str]) -> None:
         """
@@ -155,58 +82,7 @@ class Reader:
         The reader has read to the log end, and is live from now on.
         """
 
-    def timedOut(self) -> None:
-        """
-        The time that was set on the wheel is over.
-        """
-        raise NotImplementedError
-
-    def sayClose(self, close: Close) -> None:
-        """
-        Tell the client why it is sent away.  The reader is closed already.
-        """
-        raise NotImplementedError
-
     # -- Opening
-
-    @property
-    def asker(self) -> object:
-        """
-        What has one line for all that it asks the bus: see L{comet.fanout.readqueue}.
-        """
-        return self if self.connection is None else self.connection
-
-    def isGone(self) -> bool:
-        """
-        Tell whether the reader is closed: what it has asked the bus is of no use then.
-        """
-        return self.state is State.CLOSED
-
-    def given(self, what: Input) -> None:
-        """
-        Change to the state that follows.
-        """
-        try:
-            self.state = TRANSITIONS[self.state, what]
-        except KeyError:
-            # Raises an error that says what is wrong.
-            step(self.state, what)
-
-    def _is(self, state: State) -> bool:
-        return self.state is state
-
-    @property
-    def position(self) -> Cursor:
-        """
-        Everything up to here, in all names that are not replaying, has reached
-        the client.
-        """
-        cursor = self.progress.cursor
-        if self.state is State.LIVE and self.group is not None:
-            given = self.group.deliveredTo(self)
-            if given.epoch == cursor.epoch:
-                return max(given, cursor)
-        return cursor
 
     def open(self, startPositions: Mapping[str, StartPosition]) -> Deferred[Any]:
         """
@@ -214,7 +90,8 @@ class Reader:
 
         @return: Fires with L{None} once L{begun} was called, or the reader was
             closed before.  Fails with a L{CometError} if the bus cannot tell
-            where to start; then the caller must call L{failed} or L{ended}.
+            where to start; then the caller must call L{failed<LivingReader.failed>} or
+            L{ended<LivingReader.ended>}.
         """
         self.fanout.readers[self] = None
         opened = self._addNames(startPositions).addCallback(self._opened)
@@ -240,22 +117,6 @@ class Reader:
         else:
             self._read(isFirst=True, ahead=None if isUnsettled else ahead)
         self._tellOpen()
-
-    def whenOpen(self) -> Deferred[None]:
-        """
-        @return: Fires when the bus has told where the names start, or the
-            reader is closed.
-        """
-        if self.state is not State.OPENING:
-            return succeed(None)
-        waiting: Deferred[None] = Deferred()
-        self._waiting = [*(self._waiting or ()), waiting]
-        return waiting
-
-    def _tellOpen(self) -> None:
-        waiting, self._waiting = self._waiting, None
-        for each in waiting or ():
-            each.callback(None)
 
     def _addNames(self, startPositions: Mapping[str, StartPosition]) -> Deferred[Any]:
         new = {n: b for n, b in startPositions.items() if n not in self.progress.names}
@@ -303,21 +164,6 @@ class Reader:
         if group is not None:
             self.fanout.registry.removeMember(self, group)
         return ((), False, None) if self.isGone() else failure
-
-    def _changeGroup(self, group: Group | None) -> None:
-        """
-        Change to another group, of which the reader is a member already.
-        """
-        if self.group is not None:
-            self.fanout.registry.removeMember(self, self.group)
-        self.group = group
-
-    def _stand(self) -> None:
-        """
-        Note where a live reader stands.  Called before it stops being live.
-        """
-        if self.state is State.LIVE:
-            self.progress.advance(self.position.position)
 
     @property
     def reached(self) -> int | None:
@@ -475,17 +321,6 @@ class Reader:
 
     # -- Falling behind, and the end
 
-    def filled(self, position: int) -> None:
-        """
-        The client of a live reader takes no more for now.
-
-        @param position: Of the last message that was written to it.
-        """
-        self.progress.advance(position)
-        if self.group is not None:
-            self.group.leave(self)
-        self.given(Input.FILLED)
-
     def drained(self) -> None:
         """
         The client has taken all that was written.
@@ -496,73 +331,6 @@ class Reader:
                 self._pumpAgain = True
             else:
                 self.fanout.due.soon(self)
-
-    def ended(self) -> None:
-        """
-        Close the reader without telling its client.  Does nothing if it is
-        closed.
-        """
-        if self.state is not State.CLOSED:
-            self.given(Input.ENDED)
-            self.fanout.wheel.clear(self)
-            self.fanout.readers.pop(self, None)
-            if self.fanout.readerEnded is not None:
-                self.fanout.readerEnded(self)
-            self._changeGroup(None)
-            self._tellOpen()
-
-    def close(self, close: Close) -> None:
-        """
-        See L{Member.close<comet.fanout.delivery.Member.close>}.  Does nothing if
-        the reader is closed.
-        """
-        if self.state is not State.CLOSED:
-            # The client is told its cursor together with the reason.
-            self._stand()
-            self.fanout.tally.closed.add(close.code)
-            if self.fanout.readerClosed is not None:
-                self.fanout.readerClosed(self, close)
-            self.ended()
-            try:
-                self.sayClose(close)
-            except Exception:
-                # The caller goes on with other readers.
-                self._log.failure(
-                    "{reader} could not be told that it is closed: {code}",
-                    reader=self,
-                    code=close.code,
-                )
-
-    def cut(self) -> None:
-        """
-        See L{Member.cut<comet.fanout.delivery.Member.cut>}.
-        """
-
-    def failed(self, failure: Failure | None = None) -> None:
-        """
-        Send the reader away after a failure.
-
-        @param failure: What went wrong, which is logged here unless it is a
-            L{CometError}; or L{None} if the caller has logged it.
-        """
-        error: CometError = Internal()
-        if failure is not None:
-            error = publicError(
-                failure.value,
-                lambda: self._log.failure(
-                    "{reader} of {names} failed",
-                    failure=failure,
-                    reader=self,
-                    names=self.progress.names,
-                ),
-            )
-        if isinstance(error, Forbidden):
-            # The bus denies one of the names, and would deny it again.
-            self.close(Close("forbidden", error.detail, None))
-            return
-        code = "unavailable" if error.isTemporary else "internal"
-        retry = 2.0 if error.retryAfter is None else error.retryAfter
-        self.close(Close(code, error.detail, retry))
 
 
 def openReader(reader: Reader, names: Sequence[str], since: StartPositions) -> None:

@@ -13,7 +13,7 @@ from zope.interface import implementer
 from comet.fanout.core import Fanout
 from comet.fanout.probes import Probe
 from comet.fanout.reader import Reader
-from comet.fanout.states import Input, State
+from comet.fanout.states import Input, State, step
 from comet.fanout.streamdelivery import Part, StreamDelivery
 from comet.framing import Shape
 from comet.interfaces.sinks import IDirectSink, ISink, ISinkOwner
@@ -33,6 +33,9 @@ STALL_CHECK: Final = 25.0
 # For how many seconds a closed reader's connection may stay open, so that the
 # client can take the last words.
 LAST_WORDS: Final = 10.0
+
+# What a stream is that has nothing to read.
+_LIVE: Final = step(State.READING, Input.CAUGHT_UP)
 
 R = TypeVar("R")
 
@@ -155,7 +158,8 @@ class StreamReader(Reader):
         # The client may not have taken the opening, or may be gone.
         if self.state is not State.READING:
             return False
-        self.given(Input.CAUGHT_UP)
+        # Without a call, since most streams begin so.
+        self.state = _LIVE
         return True
 
     def begun(self, gap: Sequence[str]) -> None:
