@@ -32,6 +32,8 @@ the reactor never waits for a write to the disk, and for reads at most a moment 
   - L{underway}: the work after which the bus stops
   - L{writing}: hands the writes to their thread
   - L{questioner}: hands questions to the thread that reads
+  - L{lifetime}: opens and closes the database, in its threads
+  - L{busmembers}: who is in each channel, and when each leaves
   - L{sweeper}: drops old messages from time to time
   - L{bus}: the bus
 """

@@ -20,25 +20,25 @@ from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from comet.bus.gracetimer import GraceTimer
 from comet.bus.idempotency import KeyBudget
 from comet.bus.listeners import Listeners
 from comet.bus.outcomes import onlyOutcome
+from comet.bus.sqlite.busmembers import BusMembers
 from comet.bus.sqlite.errors import explain, isFault
+from comet.bus.sqlite.lifetime import Lifetime
 from comet.bus.sqlite.lockfile import Connect
-from comet.bus.sqlite.memberstore import MembersSet, MemberStore
+from comet.bus.sqlite.memberstore import MemberStore
 from comet.bus.sqlite.questioner import Questioner
 from comet.bus.sqlite.queue import PublishBurst
 from comet.bus.sqlite.reader import LogReader
 from comet.bus.sqlite.steps import StepQueue
 from comet.bus.sqlite.store import Altered, Store, Stored
-from comet.bus.sqlite.sweeper import SWEEP_SECONDS, Sweeper
+from comet.bus.sqlite.sweeper import Sweeper
 from comet.bus.sqlite.thread import RunningReactor, WorkerThread
 from comet.bus.sqlite.transaction import Transaction
-from comet.bus.sqlite.underway import WorkCount
 from comet.bus.sqlite.writing import WriteLine
 from comet.bus.starts import resolveAtEnd
-from comet.errors import CometError, Unavailable
+from comet.errors import Unavailable
 from comet.interfaces.busabilities import IBurstBus, IConfigurableBus, IMeasuredBus, Outcome
 from comet.interfaces.memberbus import IPresence
 from comet.interfaces.messagebus import IBusListener
@@ -48,7 +48,7 @@ from comet.model.held import Held
 from comet.model.log import Retention
 from comet.model.messages import Publication, Published
 from comet.model.positions import HistoryPage, ReadResult, ResolvedStarts, StartPosition
-from comet.model.presence import MOST_TOGETHER, Holding, MemberBounds, MemberPage
+from comet.model.presence import Holding, MemberBounds, MemberPage
 from comet.model.state import StateEntry, StatePage
 from comet.reactor.clocks import steadyClock
 
@@ -109,7 +109,6 @@ class SQLiteBus:
         self.end = Cursor("", 0)
         self._clock = steadyClock(clock)
         reactor = RunningReactor() if reactor is None else reactor
-        self._reactor = reactor
         self._wallClock = wallClock
         self._listeners = Listeners()
         # An idempotency key is known for its time also when the clock of the
@@ -122,20 +121,33 @@ class SQLiteBus:
         self._store.waking = self._writer.wake
         self._logReader = LogReader(path, retention, connect)
         self._reader = self.threadType(reactor, "comet-sqlite-reader", self._clock)
+        self._life = Lifetime(
+            reactor,
+            self._store,
+            self._writer,
+            self._logReader,
+            self._reader,
+            self._listeners.clear,
+        )
         self._steps = StepQueue(self._reader, self._logReader.step, self._writer.awaitRest)
-        self._work = WorkCount(self._stopIfIdle)
-        self._line = WriteLine(self._writer, self._store, self._work, self._tell, wallClock)
-        self._questioner = Questioner(self._steps, self._work, lambda: self._store.path)
+        work = self._life.work
+        self._line = WriteLine(self._writer, self._store, work, self._tell, wallClock)
+        self._questioner = Questioner(self._steps, work, lambda: self._store.path)
         self._pastEpochs: set[str] = set()
         # Reading and writing are refused unless the file is open.
         self._isOpen = False
-        self._isRunning = False
-        self._started: Deferred[None] | None = None
-        self._stopped: Deferred[None] | None = None
         self._sweeper = Sweeper(self._clock, self._sweep, self._notSwept)
         self._members = MemberStore(self._store, self.memberBounds)
-        self._graceTimer = GraceTimer(self._clock, self._steadyTime, self._leave)
-        self._forgotten: Callable[[], None] = _nothing
+        self._busMembers = BusMembers(
+            self._members,
+            self._line,
+            self._tell,
+            self._notAltered,
+            self._clock,
+            self._steadyTime,
+            wallClock,
+            lambda: self._store.path,
+        )
 
     def _steadyTime(self) -> float:
         """
@@ -150,23 +162,7 @@ class SQLiteBus:
         """
         See L{IMessageBus.start}.
         """
-        self._started = Deferred()
-        self._work.count += 1
-        # When the reactor runs, the process has dropped its privileges: the
-        # file must be made by the user that will write it.
-        self._reactor.callFromThread(self._start)
-        return self._started
-
-    def _start(self) -> None:
-        if self._stopped is not None:
-            self._work.end()
-            return
-        self._isRunning = True
-        self._writer.start()
-        self._reader.start()
-        opened = self._writer.do(self._store.open)
-        opened.addCallbacks(self._opened, self._notOpened)
-        opened.addBoth(lambda _: self._work.end())
+        return self._life.start(self._opened)
 
     def _opened(self, renewed: str) -> None:
         self.end = self._store.end
@@ -178,19 +174,10 @@ class SQLiteBus:
                 path=self._store.path,
                 reason=renewed,
             )
-        if self._stopped is None:
+        if not self._life.isStopping:
             self._isOpen = self.isAvailable = True
             self._sweeper.start()
-            # Members that an earlier self left have their grace from now on.
-            self._leave()
-        self._tellStarted(None)
-
-    def _notOpened(self, failure: Failure) -> None:
-        self._tellStarted(failure)
-
-    def _tellStarted(self, result: Failure | None) -> None:
-        assert self._started is not None
-        self._started.callback(result)
+            self._busMembers.start()
 
     def stop(self) -> Deferred[None]:
         """
@@ -198,33 +185,8 @@ class SQLiteBus:
         """
         self._isOpen = self.isAvailable = False
         self._sweeper.stop()
-        self._graceTimer.stop()
-        stopped: Deferred[None] = Deferred()
-        self._stopped = stopped
-        self._stopIfIdle()
-        return stopped
-
-    def _stopIfIdle(self) -> None:
-        if self._stopped is None or self._work.count:
-            return
-        stopped, self._stopped = self._stopped, None
-        self._listeners.clear()
-        if not self._isRunning:
-            stopped.callback(None)
-            return
-        closed = self._reader.do(self._logReader.close)
-        closed.addCallback(lambda _: self._writer.do(self._store.close))
-        closed.addErrback(self._notClosed)
-        closed.addCallback(lambda _: self._end())
-        closed.chainDeferred(stopped)
-
-    def _notClosed(self, failure: Failure) -> None:
-        self._log.failure("failed to close the database {path}", failure, path=self._store.path)
-
-    def _end(self) -> None:
-        self._isRunning = False
-        self._reader.stop()
-        self._writer.stop()
+        self._busMembers.stop()
+        return self._life.stop()
 
     def renew(self) -> Deferred[None]:
         """
@@ -234,7 +196,7 @@ class SQLiteBus:
         def renewed(end: Cursor) -> None:
             self._note(end)
             self._listeners.interrupted()
-            self._forgotten()
+            self._busMembers.forgotten()
 
         return self._line.do(partial(self._store.renew, self._wallClock())).addCallback(renewed)
 
@@ -322,7 +284,7 @@ class SQLiteBus:
         """
         self._logReader.retention = retention
         configure = partial(self._store.configure, retention, totalBytes)
-        if self._isRunning:
+        if self._life.isRunning:
             # A sweep may be under way in the other thread.
             self._writer.do(configure)
         else:
@@ -412,7 +374,7 @@ class SQLiteBus:
         """
         See L{IPresence.attachPresence<comet.interfaces.memberbus.IPresence.attachPresence>}.
         """
-        self._forgotten = forgotten
+        self._busMembers.forgotten = forgotten
 
     def setPresence(self, holdings: Sequence[Holding]) -> Deferred[Sequence[Holding]]:
         """
@@ -421,7 +383,7 @@ class SQLiteBus:
         """
         if not self._isOpen:
             return fail(_notOpen())
-        return self._changeMembers(partial(self._members.set, holdings, self._wallClock()))
+        return self._busMembers.set(holdings)
 
     def membersOf(self, channel: str, after: str | None, limit: int) -> Deferred[MemberPage]:
         """
@@ -432,33 +394,6 @@ class SQLiteBus:
             return fail(_notOpen())
         page = self._writer.do(self._members.page, channel, after, limit, self._wallClock())
         return self._questioner.answering(page)
-
-    def _changeMembers(self, change: Callable[[], MembersSet]) -> Deferred[Sequence[Holding]]:
-        # Members are in no publication, so these need not wait for each other.
-        return self._line.do(change, isBeside=True).addCallbacks(
-            self._membersSet, self._membersNotSet
-        )
-
-    def _membersSet(self, done: MembersSet) -> Deferred[Sequence[Holding]]:
-        self._graceTimer.nextAt(done.nextDue if self._isOpen else None)
-        return self._tell(done.stored).addCallback(lambda _: done.refused)
-
-    def _membersNotSet(self, failure: Failure) -> Failure:
-        # What was said since the last commit is gone from memory, too.
-        self._graceTimer.nextAt(self._steadyTime() + SWEEP_SECONDS if self._isOpen else None)
-        if self._isOpen:
-            self._forgotten()
-        return self._notAltered(failure)
-
-    def _leave(self) -> None:
-        left = self._changeMembers(partial(self._members.expire, MOST_TOGETHER, self._wallClock()))
-        left.addErrback(self._notLeft)
-
-    def _notLeft(self, failure: Failure) -> None:
-        if not failure.check(CometError):
-            self._log.failure(
-                "failed to let members leave in {path}", failure, path=self._store.path
-            )
 
     # -- State
 
@@ -526,10 +461,6 @@ class SQLiteBus:
         See L{IMessageBus.unlisten}.
         """
         self._listeners.remove(listener, names)
-
-
-def _nothing() -> None:
-    pass
 
 
 def _notOpen() -> Unavailable:
