@@ -20,7 +20,8 @@ from comet.bus.idempotency import KeyBudget, KeyMemory
 from comet.bus.listeners import Listeners
 from comet.bus.membertable import MemberTable
 from comet.bus.memory.buslog import BusLog
-from comet.bus.memory.query import PatientQueries, Query
+from comet.bus.memory.patientqueries import PatientQueries
+from comet.bus.memory.query import Query
 from comet.bus.memory.statetables import StateTables
 from comet.bus.starts import resolve, resolveAtEnd
 from comet.errors import TooMany, Unavailable

@@ -25,29 +25,25 @@ of each, the last few messages of each channel, or the messages after a position
 
   - What is left are names that spell nothing that few channels have, and reach
     next to nothing, such as C{*/*/*}: to know that, each channel has to be compared
-    once.  A query
-    that would compare too many at once is put off: L{PatientQueries} compares
-    a few of the channels in each turn of the reactor.  What a name matches does
-    not change with time.  Then the query is answered as a whole, at one moment.
+    once.  A query that would compare too many at once is put off:
+    L{PatientQueries<comet.bus.memory.patientqueries.PatientQueries>} compares a few
+    of the channels in each turn of the reactor.  What a name matches does not change
+    with time.  Then the query is answered as a whole, at one moment.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from operator import attrgetter
 from typing import Any, Final, Protocol, TypeVar
-
-from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from comet.bus.memory.channelindex import ChannelIndex, Reach
 from comet.bus.memory.log import Block, Record, merged
 from comet.bus.memory.positionlog import PositionLog
 from comet.bus.starts import LastFew, beforeOldest, lastFew
-from comet.errors import Unavailable
 from comet.model.cursors import Cursor
 from comet.model.messages import Message
 from comet.model.patterns import NameSet
@@ -476,69 +472,3 @@ class Query:
                 self._log.expire(record)
                 records.append(record)
         return merged(records, after)
-
-
-class PatientQueries:
-    """
-    Answers queries at once if they compare few channels, and others in turns of
-    the reactor, one after the other.
-    """
-
-    def __init__(self, clock: IReactorTime) -> None:
-        """
-        @param clock: Schedules the turns.
-        """
-        self._clock = clock
-        self._waiting: deque[tuple[Iterator[None], Callable[[], Any], Deferred[Any]]] = deque()
-        self._turn: IDelayedCall | None = None
-
-    def ask(self, query: Query, question: Callable[[], T]) -> Deferred[T]:
-        """
-        Ask something of a query.
-
-        @param question: Asks it.  If this raises L{TooMuch}, it is called again
-            later.
-        """
-        try:
-            return succeed(question())
-        except TooMuch:
-            # Very many queries may wait.
-            query.forgetCompared()
-            answer: Deferred[T] = Deferred()
-            self._waiting.append((query.compareAll(), question, answer))
-            self._turnSoon()
-            return answer
-        except Exception:
-            return fail()
-
-    def _turnSoon(self) -> None:
-        if self._turn is None and self._waiting:
-            self._turn = self._clock.callLater(0, self._goOn)
-
-    def _goOn(self) -> None:
-        self._turn = None
-        compared, question, answer = self._waiting[0]
-        for _ in compared:
-            break
-        else:
-            self._waiting.popleft()
-            # The answer may ask more.
-            self._turnSoon()
-            try:
-                result = question()
-            except Exception:
-                answer.errback()
-            else:
-                answer.callback(result)
-        self._turnSoon()
-
-    def stop(self) -> None:
-        """
-        Answer nothing any more.
-        """
-        turn, self._turn = self._turn, None
-        if turn is not None:
-            turn.cancel()
-        waiting, self._waiting = self._waiting, deque()
-        for _, _, answer in waiting:
-            answer.errback(Unavailable("the server stops"))
