@@ -15,6 +15,7 @@ The map, lower modules first:
   - L{departures}: closing many readers, each at its own moment
   - L{counting}: how many readers there are
   - L{delivery}: how the messages of a tick reach the readers of a group
+  - L{aheadreaders}: readers that may be ahead of their group
   - L{giving}: messages to readers, such that a failure of one harms no other
   - L{flushrest}: what is left of the flush of a group, and what waits behind it
   - L{busygroups}: flushes that take long, and go on in later turns

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 from comet.fanout.delivery import DirectParts, Member
-from comet.fanout.giving import failAll, give
+from comet.fanout.giving import Tails, failAll, give
 from comet.model.cursors import Cursor
 from comet.model.messages import Message
 
@@ -74,8 +74,11 @@ class Rest:
 
     @ivar prepared: What was prepared of them.
 
-    @ivar pending: The readers that were not given the messages yet.  The group removes those
-        that leave.
+    @ivar pending: The readers that were not given the messages yet, each with the position
+        up to which it has read them, or L{None} if it has read none.  The group removes
+        those that leave.
+
+    @ivar tails: What those get that have read some.
 
     @ivar direct: The direct readers that are to be written to, those that have left
         meanwhile among them.
@@ -93,7 +96,7 @@ class Rest:
 
     __slots__ = (
         *("_names", "answers", "at", "direct", "given", "inParts", "messages"),
-        *("pending", "prepared", "queue", "readers", "size"),
+        *("pending", "prepared", "queue", "readers", "size", "tails"),
     )
 
     def __init__(self, at: Cursor, given: Cursor, names: Sequence[str]) -> None:
@@ -103,7 +106,8 @@ class Rest:
         self._names = names
         self.at = at
         self.given = given
-        self.pending: dict[Member, None] = {}
+        self.pending: dict[Member, int | None] = {}
+        self.tails: Tails | None = None
         self.messages: Sequence[Message] = ()
         self.prepared: Any = None
         self.direct: list[Member] = []
@@ -157,7 +161,10 @@ class Rest:
             for _ in range(min(eachAtOnce, len(self.readers))):
                 reader = self.readers.popleft()
                 if reader in pending:
-                    give(reader, self.prepared, self._names)
+                    stands, prepared = pending[reader], self.prepared
+                    if stands is not None and self.tails is not None:
+                        prepared = self.tails.after(stands)
+                    give(reader, prepared, self._names)
                     pending.pop(reader, None)
             if seconds() >= over:
                 break

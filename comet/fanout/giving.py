@@ -64,6 +64,35 @@ def prepare(group: Given, messages: Sequence[Message], end: Cursor) -> Any:
         return FAILED
 
 
+class Tails:
+    """
+    What readers get that have read some messages of a flush: the rest of them, prepared once
+    for readers behind one another that have read the same.
+    """
+
+    __slots__ = ("_end", "_group", "_messages", "_position", "_prepared")
+
+    def __init__(self, group: Given, messages: Sequence[Message], end: Cursor) -> None:
+        """
+        @param messages: Those of the flush, and all there are up to C{end}.
+        """
+        self._group = group
+        self._messages = messages
+        self._end = end
+        self._position: int | None = None
+        self._prepared: Any = None
+
+    def after(self, position: int) -> Any:
+        """
+        Return what is prepared of the messages after this position, of which there is one at
+        least.
+        """
+        if position != self._position:
+            tail = [message for message in self._messages if message.position > position]
+            self._position, self._prepared = position, prepare(self._group, tail, self._end)
+        return self._prepared
+
+
 def give(reader: Member, prepared: Any, names: Sequence[str]) -> None:
     """
     Let one reader take what was prepared.

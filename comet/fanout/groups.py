@@ -11,11 +11,12 @@ from typing import Any, Protocol, TypeAlias
 
 from twisted.python.failure import Failure
 
+from comet.fanout.aheadreaders import takeAligned, takePassed
 from comet.fanout.busygroups import EACH_COST, Parts
 from comet.fanout.catchups import CatchUp, withLast
 from comet.fanout.delivery import Delivery, DirectParts, Member
 from comet.fanout.flushrest import Answers, Rest
-from comet.fanout.giving import FAILED, failAll, give, prepare
+from comet.fanout.giving import FAILED, Tails, failAll, give, prepare
 from comet.interfaces.sockets import DirectSocket
 from comet.model.cursors import Cursor
 from comet.model.messages import Message
@@ -77,9 +78,8 @@ class Group:
     A live reader of the group is in one of three tables.  I{Direct} and
     I{indirect} readers stand at the fan-out's cursor, or at C{flushed} once the
     tick has reached them; the bytes for direct ones can be sent to all their
-    sockets in one loop.  Readers that may be I{ahead} have read the log by
-    themselves, perhaps beyond what the fan-out has heard: each has a position
-    of its own, until a flush shows that the group has passed it.
+    sockets in one loop.  Readers that may be I{ahead} each have a position of their
+    own: see L{comet.fanout.aheadreaders}.
 
     @ivar key: What tells this group from others.
 
@@ -168,8 +168,9 @@ class Group:
         self._indirect: dict[Member, None] = {}
         self.direct: dict[Member, DirectSocket] = {}
         self._ahead: dict[Member, None] = {}
-        # During a flush: the readers that were not given the messages yet.
-        self._pending: dict[Member, None] = {}
+        # During a flush: the readers that were not given the messages yet; and how far
+        # each has read them, if it has read some.
+        self._pending: dict[Member, int | None] = {}
         self.rest: Rest | None = None
 
     def __len__(self) -> int:
@@ -297,7 +298,9 @@ class Group:
         Give the readers these messages; or leave it in L{rest} if it takes long.
         """
         key = (self.delivery, id(messages))
-        ahead = self._align(messages, end) if self._ahead else []
+        if self._ahead:
+            for reader in takeAligned(self._ahead, messages[0], end):
+                self._place(reader)
         readers = list(self._indirect)
         pending = self._pending = dict.fromkeys(readers)
         direct: list[Member] = []
@@ -320,17 +323,29 @@ class Group:
                 pending.update(dict.fromkeys(direct))
             if delivered is False:
                 readers += direct
-        if ahead:
-            readers += self._giveTails(ahead, messages, end)
+        tails = None
+        if self._ahead:
+            tails = Tails(self, messages, end)
+            first, last = messages[0].position, messages[-1].position
+            for stands, reader in takePassed(self._ahead, end):
+                self._place(reader)
+                if stands < last:
+                    pending[reader] = stands if stands >= first else None
+                    readers.append(reader)
         parts, cost = self._ticking.parts, len(readers) * EACH_COST
         if isinstance(delivered, bool) and cost <= parts.left:
             parts.left -= cost
             for reader in readers:
                 # A write to one reader may have made another one leave.
                 if reader in pending:
-                    if key not in prepared:
-                        prepared[key] = prepare(self, messages, end)
-                    give(reader, prepared[key], self.names)
+                    reached = pending[reader]
+                    if tails is not None and reached is not None:
+                        given = tails.after(reached)
+                    else:
+                        given = prepared.get(key)
+                        if given is None:
+                            given = prepared[key] = prepare(self, messages, end)
+                    give(reader, given, self.names)
                     if reader in pending:
                         del pending[reader]
             return
@@ -339,7 +354,8 @@ class Group:
             rest = self.rest = Rest(self._ticking.cursor, self.flushed, self.names)
         if key not in prepared:
             prepared[key] = prepare(self, messages, end)
-        rest.messages, rest.prepared, rest.pending = messages, prepared[key], pending
+        rest.messages, rest.prepared = messages, prepared[key]
+        rest.pending, rest.tails = pending, tails
         rest.readers.extend(readers)
         if not isinstance(delivered, bool):
             rest.direct, rest.inParts = direct, delivered
@@ -415,53 +431,6 @@ class Group:
             give(reader, prepare(self, own, end), self.names)
         if reader in self._ahead:
             reader.progress.advance(end.position)
-
-    def _align(self, messages: Sequence[Message], end: Cursor) -> list[Member]:
-        """
-        Of the readers that may be ahead, make direct those that have read none
-        of these messages and can be written to with the others.
-
-        @return: The rest of them.
-        """
-        rest = []
-        first, epoch = messages[0].position, end.epoch
-        for reader in list(self._ahead):
-            stands = reader.progress.cursor
-            if reader.direct is not None and stands.epoch == epoch and stands.position < first:
-                del self._ahead[reader]
-                self._place(reader)
-            else:
-                rest.append(reader)
-        return rest
-
-    def _giveTails(
-        self, ahead: Sequence[Member], messages: Sequence[Message], end: Cursor
-    ) -> list[Member]:
-        """
-        Give readers that have read some of these messages the rest of them.
-
-        @return: The readers that have read none of them, and were given nothing
-            yet.
-        """
-        none = []
-        first, last = messages[0].position, messages[-1].position
-        for reader in ahead:
-            if reader not in self._ahead or reader.progress.cursor.epoch != end.epoch:
-                # The reader left; or it has read of a new epoch that the fan-out
-                # has not heard of.
-                continue
-            stands = reader.progress.cursor.position
-            if stands < first:
-                none.append(reader)
-                self._pending[reader] = None
-            elif stands < last:
-                tail = [message for message in messages if message.position > stands]
-                give(reader, prepare(self, tail, end), self.names)
-            # A reader that has read beyond C{end} stays ahead.
-            if reader in self._ahead and reader.progress.cursor.position <= end.position:
-                del self._ahead[reader]
-                self._place(reader)
-        return none
 
     def timedOut(self) -> None:
         """
