@@ -63,7 +63,7 @@ class Connection(asyncio.Protocol):
         """
         @param sockets: The connections that are open, of which it is one.
 
-        @param host: Where it leads to.
+        @param host: Where it leads to: the host, and its port.
         """
         self._sockets = sockets
         self._loop = asyncio.get_running_loop()

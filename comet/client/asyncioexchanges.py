@@ -175,7 +175,7 @@ class Exchanges:
         try:
             request = makeRequest(self._http, step, progress.awaitTrace)
         except NETWORK_ERRORS as error:
-            raise asFailure(error, step.url.host, False) from error
+            raise asFailure(error, step.url.authority, False) from error
         sending = self.spawn(self._http.send(request, stream=True))
         try:
             await self._limit(sending, step.deadline)
@@ -184,14 +184,14 @@ class Exchanges:
             raise
         if not sending.done():
             self.giveUp(sending)
-            raise asFailure(TimeoutError(), step.url.host, progress.wasSent)
+            raise asFailure(TimeoutError(), step.url.authority, progress.wasSent)
         try:
             response = sending.result()
         except NETWORK_ERRORS as error:
-            raise asFailure(error, step.url.host, progress.wasSent) from error
+            raise asFailure(error, step.url.authority, progress.wasSent) from error
         except asyncio.CancelledError:
             raise Closed("the client is closed") from None
-        return _Response(self, response, step.url.host)
+        return _Response(self, response, step.url.authority)
 
     async def read(self, step: Read) -> bytes:
         """
@@ -205,7 +205,7 @@ class Exchanges:
         Open a WebSocket.
         """
         dialog = WebSocketDialog(step.url, step.headers)
-        host = step.url.host
+        host = step.url.authority
         socket = await self._open(step, lambda: _Socket(self.sockets, dialog, host))
         try:
             socket.send()
@@ -220,7 +220,7 @@ class Exchanges:
         """
         Open a connection of raw TCP.
         """
-        socket = await self._open(step, lambda: _RawSocket(self.sockets, step.url.host))
+        socket = await self._open(step, lambda: _RawSocket(self.sockets, step.url.authority))
         socket.write(step.data)
         return socket
 
@@ -237,11 +237,11 @@ class Exchanges:
             raise
         if not connecting.done():
             self.giveUp(connecting)
-            raise asFailure(TimeoutError(), url.host, False)
+            raise asFailure(TimeoutError(), url.authority, False)
         try:
             return connecting.result()
         except NETWORK_ERRORS as error:
-            raise asFailure(error, url.host, False) from error
+            raise asFailure(error, url.authority, False) from error
         except asyncio.CancelledError:
             raise Closed("the client is closed") from None
 

@@ -146,8 +146,8 @@ class Exchanges:
                 request = makeRequest(self._http, step, progress.trace)
                 response = self._http.send(request, stream=True)
         except NETWORK_ERRORS as error:
-            raise asFailure(error, step.url.host, progress.wasSent) from error
-        return _Response(response, step.url.host)
+            raise asFailure(error, step.url.authority, progress.wasSent) from error
+        return _Response(response, step.url.authority)
 
     def read(self, step: Read, call: Call) -> bytes:
         """
@@ -173,7 +173,7 @@ class Exchanges:
             with self._network.during(call):
                 stream = self._open(url)
                 wasOpen = True
-                socket = _Socket(stream, dialog, url.host)
+                socket = _Socket(stream, dialog, url.authority)
                 socket.send()
                 while not dialog.status:
                     socket.more()
@@ -181,7 +181,7 @@ class Exchanges:
             if stream is not None:
                 stream.close()
             if isinstance(error, NETWORK_ERRORS):
-                raise asFailure(error, url.host, wasOpen) from error
+                raise asFailure(error, url.authority, wasOpen) from error
             raise
         return socket
 
@@ -201,9 +201,9 @@ class Exchanges:
             if stream is not None:
                 stream.close()
             if isinstance(error, NETWORK_ERRORS):
-                raise asFailure(error, url.host, wasOpen) from error
+                raise asFailure(error, url.authority, wasOpen) from error
             raise
-        return _RawSocket(stream, url.host)
+        return _RawSocket(stream, url.authority)
 
     def _open(self, url: ServerURL) -> Stream:
         stream = self._network.connect_tcp(url.host, url.port)

@@ -226,7 +226,7 @@ def asFailure(error: BaseException, host: str, wasSent: bool) -> ClientError:
     """
     Make of an error of Twisted one that the core knows.
 
-    @param host: Where the request went.
+    @param host: Where the request went: the host, and its port.
 
     @param wasSent: Whether it, or a part of it, was sent.
     """

@@ -193,7 +193,7 @@ class Exchanges:
             )
         except ValueError as error:
             # A name with an underscore, say.
-            raise Lost(f"no connection to {url.host}: {error}", wasConnected=False) from error
+            raise Lost(f"no connection to {url.authority}: {error}", wasConnected=False) from error
         # treq has asked its agent for it just now.
         attempt = self._connections.attempt
         try:
@@ -202,8 +202,8 @@ class Exchanges:
             raise
         except Exception as error:
             wasSent = attempt is not None and attempt.wasSent
-            raise asFailure(error, url.host, wasSent) from error
-        return self._deliver(response, url.host)
+            raise asFailure(error, url.authority, wasSent) from error
+        return self._deliver(response, url.authority)
 
     def _deliver(self, response: Any, host: str) -> _Response:
         made = _Response(response, self._waits, host)
@@ -260,7 +260,7 @@ class Exchanges:
         except Exception as error:
             if socket is not None:
                 socket.close()
-            raise asFailure(error, url.host, socket is not None and socket.wasOpen) from error
+            raise asFailure(error, url.authority, socket is not None and socket.wasOpen) from error
         return socket
 
     async def texts(self, step: Texts) -> list[bytes]:

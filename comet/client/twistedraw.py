@@ -76,7 +76,7 @@ class RawSocket(Protocol):
         """
         self._connections.opened.discard(self)
         self._isLost = True
-        error = asFailure(valueOf(reason), self._url.host, self.wasOpen)
+        error = asFailure(valueOf(reason), self._url.authority, self.wasOpen)
         if not self.shaken.called:
             self.shaken.errback(error)
         self._inbox.end(error)

@@ -247,7 +247,7 @@ class Socket(WebSocketClientProtocol):
         if not self.shaken.called and _END in self.data:
             # A refusal whose body ends with the connection.
             self.processHandshake()
-        error = self._failure or asFailure(valueOf(reason), self._url.host, self.wasOpen)
+        error = self._failure or asFailure(valueOf(reason), self._url.authority, self.wasOpen)
         super().connectionLost(reason)
         self._fire(error)
         self.inbox.end(error)

@@ -154,6 +154,7 @@ class ShellContract(SameContract):
 
         def lost(closing: Any) -> None:
             told.append(closing.code)
+            self.assertIn(f"127.0.0.1:{port}", closing.message)
             if len(told) == 3:
                 raise Lost("enough")
 

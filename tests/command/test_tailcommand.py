@@ -237,7 +237,8 @@ class UnreachableTests(CommandTestCase):
         assert process.stderr is not None
         self.addCleanup(process.stderr.close)
         told = process.stderr.readline().decode()
-        self.assertRegex(told, r"^comet: lost: no connection to 127\.0\.0\.1: .*; again in .* s$")
+        host = rf"127\.0\.0\.1:{port}"
+        self.assertRegex(told, rf"^comet: lost: no connection to {host}: .*; again in .* s$")
 
 
 class OtherTests(NetworkTestCase):
