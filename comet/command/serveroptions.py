@@ -20,7 +20,7 @@ from comet.command.givencredentials import (
     readKey,
     readToken,
 )
-from comet.errors import CometError
+from comet.errors import CometError, Unauthorized
 
 if TYPE_CHECKING:
     from comet.client.blocking import Client
@@ -39,6 +39,9 @@ TRANSPORTS: Final = (
     "jsonp",
     "tcp",
 )
+
+# Added to a refusal of a command that was given neither.
+_CURE: Final = "; --key-file FILE sends a key, and --token-file FILE a token"
 
 _OPTIONS: Final = (
     click.argument("url"),
@@ -177,4 +180,19 @@ def failures() -> Iterator[None]:
     except CometError as error:
         isRefused = isinstance(error, Ended) or (isFromServer(error) and not isTemporary(error))
         kind = Refused if isRefused else Failed
-        raise kind(f"{error.code}: {error.detail}") from None
+        # What the server says is for all kinds of clients: this one sets no headers.
+        cure = _CURE if isinstance(error, Unauthorized) and not _hasCredential() else ""
+        raise kind(f"{error.code}: {error.detail}{cure}") from None
+
+
+def _hasCredential() -> bool:
+    """
+    Tell whether this command was given a key or a token.
+    """
+    given = click.get_current_context().params
+    return bool(
+        given.get("keyFile")
+        or given.get("tokenFile")
+        or os.environ.get(KEY_VARIABLE, "").strip()
+        or os.environ.get(TOKEN_VARIABLE, "").strip()
+    )

@@ -137,12 +137,17 @@ class RefusalTests(NetworkTestCase):
         done = self.at("publish", "closed", "x")
         self.assertEqual((done.code, done.out), (3, ""))
         self.assertTrue(done.err.startswith("comet: unauthorized: "))
+        self.assertTrue(
+            done.err.endswith("--key-file FILE sends a key, and --token-file FILE a token\n")
+        )
         self.assertEqual(self.at("publish", "closed", "x", "--key-file", self.keyFile).code, 0)
         self.environment["COMET_KEY"] = Path(self.keyFile).read_text()
         self.assertEqual(self.at("publish", "closed", "x").code, 0)
         del self.environment["COMET_KEY"]
         self.environment["COMET_TOKEN"] = "nonsense"
-        self.assertEqual(self.at("publish", "closed", "x").code, 3)
+        done = self.at("publish", "closed", "x")
+        self.assertEqual(done.code, 3)
+        self.assertNotIn("--key-file", done.err)
 
     def test_unreachable(self) -> None:
         """

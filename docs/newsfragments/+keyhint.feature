@@ -1,0 +1,1 @@
+A command that a server refuses, and that was given no key or token, says which options give one.
