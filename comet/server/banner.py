@@ -40,8 +40,7 @@ def banner(
         if address is None or description.startswith("haproxy:"):
             lines.append(f"comet serves HTTP on {description}")
         else:
-            scheme = "https" if description.startswith(("ssl:", "tls:")) else "http"
-            urls.append(f"{scheme}://{address}")
+            urls.append(f"{_scheme(description)}://{address}")
             lines.append(f"comet serves HTTP on {urls[-1]}/")
     for name, what in (
         ("tcp", "raw TCP"),
@@ -49,7 +48,10 @@ def banner(
         ("metrics", "metrics"),
     ):
         if configuration[name] is not None:
-            lines.append(f"comet serves {what} on {_address(next(left)) or configuration[name]}")
+            address = _address(next(left))
+            if address is not None and name == "metrics":
+                address = f"{_scheme(configuration[name])}://{address}/metrics"
+            lines.append(f"comet serves {what} on {address or configuration[name]}")
     lines.append(f"the key to publish is in {keyFile}")
     urls += [url.rstrip("/") for url in configuration["public-url"]]
     if configuration["wsgi"] is not None:
@@ -68,6 +70,13 @@ def banner(
     if configuration.openPatterns:
         lines.append(f"open to anyone: {', '.join(configuration.openPatterns)}")
     return lines
+
+
+def _scheme(description: str) -> str:
+    """
+    Return the scheme of the URLs of an endpoint.
+    """
+    return "https" if description.startswith(("ssl:", "tls:")) else "http"
 
 
 def _address(port: IListeningPort) -> str | None:

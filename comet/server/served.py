@@ -72,7 +72,7 @@ class Served:
         if configuration["flash-policy"] is not None:
             factories.append(self._policy)
         if configuration["metrics"] is not None:
-            tree = MetricsTree(hub, NotFoundResource(hub))
+            tree = MetricsTree(hub, NotFoundResource(hub, "the metrics are at /metrics"))
             factories.append(CometSite(tree, MAX_BODY, reactor=self._reactor))
         return factories
 

@@ -250,9 +250,11 @@ class Exchange(ClientRequest):
         )
 
 
-def notFound(exchange: Exchange) -> NotFound:
+def notFound(exchange: Exchange, cure: str = "channels are below /channels/") -> NotFound:
     """
     Return the error for a request whose path leads nowhere.
+
+    @param cure: Which path leads to something.
     """
     path = exchange.request.path[:64].decode("utf-8", "replace")
-    return NotFound(f"there is nothing at {path!r}: channels are below /channels/")
+    return NotFound(f"there is nothing at {path!r}: {cure}")

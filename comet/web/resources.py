@@ -31,18 +31,25 @@ class NotFoundResource(HubResource):
 
     identifies = False
 
+    def __init__(self, hub: Hub, cure: str = "channels are below /channels/") -> None:
+        """
+        @param cure: Which path leads to something.
+        """
+        super().__init__(hub)
+        self._cure = cure
+
     def dispatch(self, exchange: Exchange) -> None:
         """
         Raise the error for a path that leads nowhere.
         """
-        raise notFound(exchange)
+        raise notFound(exchange, self._cure)
 
     def admit(self, exchange: Exchange) -> None:
         """
         See L{HubResource.admit}.
         """
         exchange.check()
-        raise notFound(exchange)
+        raise notFound(exchange, self._cure)
 
 
 class LiveResource(HubResource):

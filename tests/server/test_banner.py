@@ -185,6 +185,22 @@ class BannerTests(SynchronousTestCase):
             ],
         )
 
+    def test_showsURLOfMetrics(self) -> None:
+        """
+        The metrics are shown by the URL that Prometheus asks, unless they are on a UNIX socket.
+        """
+        listening = IPv4Address("TCP", "127.0.0.1", 1)
+        own = IPv4Address("TCP", "127.0.0.1", 9464)
+        for endpoint, shown in (
+            ("tcp:9464", "http://127.0.0.1:9464/metrics"),
+            ("ssl:9464", "https://127.0.0.1:9464/metrics"),
+        ):
+            lines = announce(listening, own, listen=["tcp:1"], metrics=endpoint)
+            self.assertEqual(lines[1], f"comet serves metrics on {shown}")
+        unix = UNIXAddress("/tmp/y")
+        lines = announce(listening, unix, listen=["tcp:1"], metrics="unix:/tmp/y")
+        self.assertEqual(lines[1], "comet serves metrics on unix:/tmp/y")
+
     def test_showsOpenChannels(self) -> None:
         """
         The channels to which anyone may publish are shown.

@@ -43,13 +43,16 @@ class AccessTests(MetricsCase):
         """
         The port of their own needs no key, and no known host, and has nothing else.
         """
-        site = self.makeSite(MetricsTree(self.hub, NotFoundResource(self.hub)))
+        cure = "the metrics are at /metrics"
+        site = self.makeSite(MetricsTree(self.hub, NotFoundResource(self.hub, cure)))
         asked = b"GET /metrics HTTP/1.1\r\nHost: comet-7:9000\r\n\r\n"
         response = self.ask(asked, site)
         self.assertEqual(response.status, 200)
         self.assertIn("comet_ready", readFigures(response.body.decode()))
         for path in ("/", "/channels/open/a", "/admin/revocations", "/health"):
-            self.assertProblem(self.ask(get(path), site), 404, "notFound")
+            response = self.ask(get(path), site)
+            self.assertProblem(response, 404, "notFound")
+            self.assertEqual(response.json["detail"], f"there is nothing at {path!r}: {cure}")
         response = self.ask(get("/metrics", "Origin: https://evil.example"), site)
         self.assertProblem(response, 403, "forbidden")
 
