@@ -18,6 +18,7 @@ L{hooks<comet.interfaces.hooks.IHooks>} are asked in the same places.
   - L{questions}: asking, and waiting for the answer for some time
   - L{lanes}: the order of what waits
   - L{publicationparts}: a publication in parts, one for each of its channels
+  - L{answeredkeys}: the idempotency keys of messages that are asked about
   - L{publishhook}: asking before messages are stored
   - L{allowednames}: what clients may read without being asked about again
   - L{subscribehook}: asking before names are read

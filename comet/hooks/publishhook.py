@@ -19,9 +19,9 @@ from attrs import evolve
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from comet.bus.idempotency import KeyBudget, KeyMemory, NewKey, keyReused, scopeDigest
 from comet.errors import CometError, Unavailable
 from comet.framing.publications import Limits, fromValue
+from comet.hooks.answeredkeys import AnsweredKeys
 from comet.hooks.hooktable import HookTable
 from comet.hooks.lanes import Lanes, Ticket
 from comet.hooks.places import Places, holderOf
@@ -36,9 +36,6 @@ from comet.model.messages import KeyScope, Publication, Published
 # How many messages may wait for answers, or behind others, and how many bytes of data.
 MOST_WAITING: Final = 10_000
 MOST_BYTES: Final = 64 * 1024 * 1024
-
-# The keys of messages that were asked about and stored.
-KEYS: Final = KeyBudget(8 * 1024 * 1024, 32 * 1024 * 1024)
 
 Done: TypeAlias = Callable[[Sequence[Published]], object]
 Failed: TypeAlias = Callable[[Failure], object]
@@ -71,6 +68,8 @@ class PublishHook:
 
     @ivar questions: Asks.
 
+    @ivar keys: The keys of the messages that are, or were, asked about.
+
     @ivar places: The places of the messages that wait for answers, or for others before
         them: one for each channel.
     """
@@ -101,9 +100,7 @@ class PublishHook:
         self._check = check
         self._lanes = Lanes()
         self._pending = pending
-        self._keys = KeyMemory(seconds, budget=KEYS)
-        # What comes again while the first of the same key is under way.
-        self._underWay: dict[KeyScope, list[Callable[[], object]]] = {}
+        self.keys = AnsweredKeys(seconds)
 
     def publish(
         self,
@@ -142,17 +139,18 @@ class PublishHook:
         if isOne and not self.questions.isBackend:
             self._publishOne(client, peer, keys[0], publications[0], store, done, failed)
             return
-        scopes = [each.keyScope for each in publications if each.key is not None]
+        keyed = (each.keyScope for each in publications if each.key is not None)
+        scopes = list(filter(None, keyed))
         for scope in scopes:
-            if scope in self._underWay:
+            if self.keys.isUnderWay(scope):
                 again = partial(self.publish, client, peer, publications, store, done, failed)
                 holder = holderOf(client, peer)
                 if self._takePlaces(holder, publications, failed):
                     wait = partial(self._goOn, holder, publications, again)
-                    self._underWay[scope].append(wait)
+                    self.keys.wait(scope, wait)
                 return
         request = _Request(self, client, peer, publications, store, done, failed)
-        request.scopes = tuple(dict.fromkeys(filter(None, scopes)))
+        request.scopes = tuple(dict.fromkeys(scopes))
         self._begin(request, keys)
 
     def _publishOne(
@@ -194,8 +192,7 @@ class PublishHook:
                 asked.cancel()
             return
         self._pending.hold()
-        for scope in request.scopes:
-            self._underWay[scope] = []
+        self.keys.begin(request.scopes)
         request.ticket = self._lanes.enter(keys, request.go)
         if asked is None:
             request.ask()
@@ -245,45 +242,12 @@ class PublishHook:
         for each in publications:
             self._check(client, each.channels)
 
-    def find(self, publication: Publication) -> Published | None:
-        """
-        Return what a message with a key was answered before; L{None} if it was not.
-
-        @raise KeyReused: If its key came with another message.
-        """
-        scope = publication.keyScope
-        known = None if scope is None else self._keys.find(scopeDigest(scope), publication)
-        if known is None:
-            return None
-        if known[0] != publication.fingerprint():
-            raise keyReused(publication.key)
-        return known[1]
-
-    def remember(self, publication: Publication, answer: Published) -> None:
-        """
-        Remember what a message with a key was answered.
-        """
-        scope = publication.keyScope
-        if scope is not None:
-            digest = scopeDigest(scope)
-            if self._keys.find(digest, publication) is None:
-                self._keys.remember(NewKey(digest, publication, publication.fingerprint()), answer)
-                self._keys.trim()
-
     def stored(self, request: _Request) -> None:
         """
         A request has had its turn.
         """
         self.places.leave(request.holder, *sizeOf(request.publications))
         self._pending.release()
-
-    def ended(self, request: _Request) -> None:
-        """
-        A request is answered: go on with those that have come again meanwhile.
-        """
-        for scope in request.scopes:
-            for again in self._underWay.pop(scope, ()):
-                again()
 
     def rewritten(self, publication: Publication, answer: object) -> Publication:
         """
@@ -383,7 +347,7 @@ class _Request:
         hook = self._hook
         for index, publication in enumerate(self.publications):
             try:
-                known = hook.find(publication)
+                known = hook.keys.find(publication)
                 if known is not None:
                     self._parts[index] = known
                     continue
@@ -494,7 +458,7 @@ class _Request:
                 continue
             own, left = left[: len(pieces)], left[len(pieces) :]
             answer = joined(own)
-            self._hook.remember(publication, answer)
+            self._hook.keys.remember(publication, answer)
             told.append(answer)
         self._end(partial(self._done, told))
 
@@ -505,4 +469,4 @@ class _Request:
         try:
             tell()
         finally:
-            self._hook.ended(self)
+            self._hook.keys.end(self.scopes)

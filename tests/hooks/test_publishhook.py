@@ -508,4 +508,4 @@ class PublishHookTests(HubTestCase):
         hook: Any = self.hub.publishHook
         self.assertEqual(len(hook._lanes), 0)
         self.assertEqual((self.places.waiting, self.places.bytes), (0, 0))
-        self.assertEqual(hook._underWay, {})
+        self.assertEqual(hook.keys._underWay, {})
