@@ -27,6 +27,7 @@ The map, lower modules first:
   - L{leaving}: closed readers whose clients have not taken the last words
   - L{core}: the tick: what is heard, flushed and answered
   - L{livingreader}: the life of a reader: its state, its group, and its end
+  - L{newnames}: names that a reader begins to read
   - L{reader}: one reader: opening, reading the log, live, behind
   - L{spared}: readers that are spared what their own clients publish
   - L{joinpoint}: where new readers of the same names may go live at once

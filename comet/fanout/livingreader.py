@@ -49,9 +49,14 @@ class LivingReader:
     @ivar readerID: The id that its client has given its readers, or L{None}: the reader is
         spared the messages that exclude it.  Set by
         L{SparedReaders.add<comet.fanout.spared.SparedReaders.add>}.
+
+    @ivar isListening: Whether the reader hears what is published.  If not, it
+        reads what is held, and that is all.
     """
 
     _log = ClientLogger()
+
+    isListening = True
 
     __slots__ = (
         *("_waiting", "client", "connection", "fanout", "group"),
@@ -180,7 +185,7 @@ class LivingReader:
 
     # -- The group
 
-    def _changeGroup(self, group: Group | None) -> None:
+    def changeGroup(self, group: Group | None) -> None:
         """
         Change to another group, of which the reader is a member already.
         """
@@ -188,7 +193,7 @@ class LivingReader:
             self.fanout.registry.removeMember(self, self.group)
         self.group = group
 
-    def _stand(self) -> None:
+    def stand(self) -> None:
         """
         Note where a live reader stands.  Called before it stops being live.
         """
@@ -219,7 +224,7 @@ class LivingReader:
             self.fanout.readers.pop(self, None)
             if self.fanout.readerEnded is not None:
                 self.fanout.readerEnded(self)
-            self._changeGroup(None)
+            self.changeGroup(None)
             self._tellOpen()
 
     def close(self, close: Close) -> None:
@@ -229,7 +234,7 @@ class LivingReader:
         """
         if self.state is not State.CLOSED:
             # The client is told its cursor together with the reason.
-            self._stand()
+            self.stand()
             self.fanout.tally.closed.add(close.code)
             if self.fanout.readerClosed is not None:
                 self.fanout.readerClosed(self, close)

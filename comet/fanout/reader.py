@@ -11,16 +11,12 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from comet.fanout.core import Fanout
-from comet.fanout.groups import Group
 from comet.fanout.livingreader import LivingReader
 from comet.fanout.logquestions import FIRST_BYTES, FIRST_MESSAGES, READ_BYTES, READ_MESSAGES
+from comet.fanout.newnames import Begun, NewNames
 from comet.fanout.states import Input, State
 from comet.model.positions import ReadResult, ResolvedStarts, StartPosition, StartPositions
 from comet.model.progress import Step, Wanted, cursorBeforeStart
-
-# The names that begin with a gap, whether there is nothing to read, and what the bus has
-# told; L{None} if the reader was closed meanwhile.
-_Resolved: TypeAlias = tuple[tuple[str, ...], bool, ResolvedStarts | None]
 
 # A way to open a reader: the reader, its names, and where they start.
 Opener: TypeAlias = Callable[["Reader", Sequence[str], StartPositions], None]
@@ -34,12 +30,7 @@ class Reader(LivingReader):
     below.  The log is read only while the reader is L{State.READING}.  While it is
     L{State.LIVE}, its group gives it what is published.  In all other states
     nothing is kept for it.
-
-    @ivar isListening: Whether the reader hears what is published.  If not, it
-        reads what is held, and that is all.
     """
-
-    isListening = True
 
     __slots__ = ("_isHalted", "_isPumping", "_pumpAgain")
 
@@ -94,14 +85,14 @@ class Reader(LivingReader):
             L{ended<LivingReader.ended>}.
         """
         self.fanout.readers[self] = None
-        opened = self._addNames(startPositions).addCallback(self._opened)
+        opened = NewNames(self, startPositions).begin().addCallback(self._opened)
         if self._is(State.OPENING):
             # The bus has not answered.  The Deferred does not show that: it may
             # have been called, and be paused by another one.
             self.progress.cursor = cursorBeforeStart(startPositions, self.fanout.end())
         return opened
 
-    def _opened(self, resolved: _Resolved) -> None:
+    def _opened(self, resolved: Begun) -> None:
         if self.state is State.CLOSED:
             return
         gap, isAtEnd, ahead = resolved
@@ -117,53 +108,6 @@ class Reader(LivingReader):
         else:
             self._read(isFirst=True, ahead=None if isUnsettled else ahead)
         self._tellOpen()
-
-    def _addNames(self, startPositions: Mapping[str, StartPosition]) -> Deferred[Any]:
-        new = {n: b for n, b in startPositions.items() if n not in self.progress.names}
-        if not self.isListening:
-            resolved = self.fanout.questions.resolve(new, self.asker, isGone=self.isGone)
-            return resolved.addCallback(self._resolved, new, None)
-        registry = self.fanout.registry
-        group = registry.group(self, (*self.progress.names, *new))
-        # A member keeps the group from being retired in the meantime.
-        registry.addMember(group)
-        if registry.isHeard(group):
-            resolved = self.fanout.questions.resolve(new, self.asker, True, self.isGone)
-        else:
-            heard = registry.listen(group)
-            resolved = heard.addCallback(
-                lambda _: self.fanout.questions.resolve(new, self.asker, True, self.isGone)
-            )
-        return resolved.addCallbacks(
-            self._resolved, self._notResolved, callbackArgs=(new, group), errbackArgs=(group,)
-        )
-
-    def _resolved(
-        self, resolved: ResolvedStarts, names: Mapping[str, StartPosition], group: Group | None
-    ) -> _Resolved | Deferred[_Resolved]:
-        if self.state is State.CLOSED:
-            if group is not None:
-                self.fanout.registry.removeMember(self, group)
-            return (), False, None
-        if resolved.end.epoch != self.fanout.end().epoch:
-            # A new epoch has begun since, in which these positions mean nothing.
-            again = self.fanout.questions.resolve(names, self.asker, self.isListening, self.isGone)
-            return again.addCallbacks(
-                self._resolved, self._notResolved, callbackArgs=(names, group), errbackArgs=(group,)
-            )
-        self._stand()
-        gap = self.progress.add(resolved)
-        self._changeGroup(group)
-        if self.fanout.namesChanged is not None:
-            self.fanout.namesChanged(self)
-        isAtEnd = resolved.end == self.progress.cursor and not self.progress.isReplaying
-        # The client is told of a gap with what is read.
-        return gap, isAtEnd and not gap, resolved
-
-    def _notResolved(self, failure: Failure, group: Group | None) -> Failure | _Resolved:
-        if group is not None:
-            self.fanout.registry.removeMember(self, group)
-        return ((), False, None) if self.isGone() else failure
 
     @property
     def reached(self) -> int | None:
@@ -182,9 +126,9 @@ class Reader(LivingReader):
         @return: Fires with the names that start with a gap.  The client is told
             nothing of the new names before the caller calls L{resume}.
         """
-        return self._addNames(startPositions).addCallback(self._halted)
+        return NewNames(self, startPositions).begin().addCallback(self._halted)
 
-    def _halted(self, resolved: _Resolved) -> tuple[str, ...]:
+    def _halted(self, resolved: Begun) -> tuple[str, ...]:
         if self.state is not State.CLOSED:
             self._isHalted = True
             self.given(Input.UNSETTLED)
@@ -199,11 +143,11 @@ class Reader(LivingReader):
         """
         if self.state is State.CLOSED:
             return
-        self._stand()
+        self.stand()
         self.progress.remove(names, self.reached)
         group = self.fanout.registry.group(self, self.progress.names)
         self.fanout.registry.addMember(group)
-        self._changeGroup(group)
+        self.changeGroup(group)
         if self.fanout.namesChanged is not None:
             self.fanout.namesChanged(self)
         self.given(Input.UNSETTLED)
@@ -221,7 +165,7 @@ class Reader(LivingReader):
         See L{Member.unsettle<comet.fanout.delivery.Member.unsettle>}.
         """
         if self.state is State.LIVE:
-            self._stand()
+            self.stand()
             if self.group is not None:
                 self.group.leave(self)
         if self.state is not State.CLOSED:
