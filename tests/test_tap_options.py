@@ -321,6 +321,21 @@ class OptionsTests(SynchronousTestCase):
         self.assertEqual(parse("--publish-key", str(path))["publish-key"], str(path))
         self.assertIn("directory", self.assertRefused("--publish-key", "."))
 
+    def test_tellsWhatTokensNeed(self) -> None:
+        """
+        Where the package that verifies tokens is not installed, the error says how to install it,
+        for a secret as for a public key.
+        """
+        path = Path(self.mktemp())
+        path.write_text("s" * 48 + "\n")
+        self.assertEqual(parse("--token-key", str(path))["token-key"], (str(path),))
+        loaded = import_module("jwt")
+        self.addCleanup(sys.modules.__setitem__, "jwt", loaded)
+        # So an import fails.
+        sys.modules["jwt"] = None  # type: ignore[assignment]
+        text = self.assertRefused("--token-key", str(path))
+        self.assertIn("pip install 'comet-push[tokens]'", text)
+
     def test_checksFileOfAdminKey(self) -> None:
         """
         The file of C{--admin-key} has to exist, and to hold a key.

@@ -91,6 +91,9 @@ def _readTokenKey(path: str) -> str:
     except OSError as error:
         raise _unreadable(path, "token key", error) from None
     try:
+        # A secret can be read without it, but no token can be verified.
+        import jwt  # noqa: F401
+
         readTokenKeys(content)
     except ValueError as error:
         raise ConfigurationError(f"the token key: the file {path!r} has none: {error}") from None
