@@ -362,7 +362,7 @@ class KeyTests(TapTestCase):
         """
         Path("comet.key").write_text("short\n")
         error = self.assertRaises(SystemExit, self.make)
-        self.assertIn("comet: the publish key: the file 'comet.key' holds none", str(error))
+        self.assertIn("comet: the publish key: the file 'comet.key' is not allowed", str(error))
 
     def test_exitsIfKeyIsGone(self) -> None:
         """

@@ -63,21 +63,24 @@ def readKeys(path: str, what: str = "publish key") -> tuple[str, ...]:
     if len(content) > MAX_KEYS * (MAX_KEY_LENGTH + 2) or len(lines) > MAX_KEYS:
         fault = f"it has more than {MAX_KEYS} lines"
     else:
-        fault = next(filter(None, map(_faultOf, lines)), "")
+        faults = (_faultOf(number, line) for number, line in enumerate(lines, 1))
+        fault = next(filter(None, faults), "")
     if not fault:
         return tuple(lines)
     raise ValueError(
-        f"the {what}: the file {path!r} holds none, which is {MIN_KEY_LENGTH} to {MAX_KEY_LENGTH} "
-        f"printable ASCII characters without spaces, each on one line: {fault}"
+        f"the {what}: the file {path!r} is not allowed: {fault}; each line is a key, which is "
+        f"{MIN_KEY_LENGTH} to {MAX_KEY_LENGTH} printable ASCII characters without spaces"
     )
 
 
-def _faultOf(line: str) -> str:
+def _faultOf(number: int, line: str) -> str:
+    if not line and number == 1:
+        return "it is empty, or begins with an empty line"
     if len(line) < MIN_KEY_LENGTH:
-        return f"it has {len(line)} characters"
+        return f"line {number} has {len(line)} characters"
     if len(line) > MAX_KEY_LENGTH:
-        return "it is longer"
-    return "" if KEY.fullmatch(line) else "it has other characters"
+        return f"line {number} is longer"
+    return "" if KEY.fullmatch(line) else f"line {number} has other characters"
 
 
 def makePublishKey(path: str) -> str:

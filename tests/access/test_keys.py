@@ -100,6 +100,19 @@ class KeyFileTests(SynchronousTestCase):
             self.assertNotIn("changeme", str(error))
             self.assertIn("16 to 1024", str(error))
 
+    def test_tellsLine(self) -> None:
+        """
+        The error says which line is no key.
+        """
+        for content, fault in (
+            (b"", "it is empty, or begins with an empty line; "),
+            (b"short\n", "line 1 has 5 characters; "),
+            (b"1234567890123456\nshort\n", "line 2 has 5 characters; "),
+            (b"1234567890123456\n12345678 12345678\n", "line 2 has other characters; "),
+        ):
+            error = self.assertRaises(ValueError, readKeys, self.write(content))
+            self.assertIn(f"is not allowed: {fault}", str(error))
+
     def test_readsSeveral(self) -> None:
         """
         Each line is a key: the old one and the new one, while a key is replaced.
