@@ -28,6 +28,8 @@ L{comet.client.asyncio}, L{comet.client.twisted}.
   - L{blockingnetwork}: connections of threads
   - L{blockingtransport}: httpx over these
   - L{blockingexchanges}: the steps of the core, done by a thread
+  - L{blockingsteps}: all steps of a client, in the thread of the caller
+  - L{blockingsubscription}: the subscription of that shell
   - L{blocking}: the shell for scripts and threads
   - L{awaiting}: what the shells for coroutines have in common
   - L{asyncioconnections}: WebSockets and raw TCP in an event loop

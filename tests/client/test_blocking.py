@@ -357,7 +357,7 @@ class BlockingTests(BlockingShell, ShellContract, EdgeTestCase):
             finally:
                 os._exit(status)
         self.assertEqual(os.waitpid(child, 0)[1], 0)
-        (exchanges,) = client._exchanges.values()
+        (exchanges,) = client._runner._exchanges.values()
         kept = set(exchanges._network.streams)
         client.publish(channel, "parent")
         self.assertEqual((exchanges._network.streams, len(kept)), (kept, 1))
