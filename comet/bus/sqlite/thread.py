@@ -28,6 +28,10 @@ from zope.interface import implementer
 # it reads takes.
 GIVEN: Final = 0.002
 
+# For how many seconds at a time its results are delivered: to answer a client with a large
+# page takes longer than to read the next one.
+DELIVERING: Final = 0.002
+
 # While the thread waits for the disk: how often the reactor looks whether it needs the
 # interpreter again, and for how long, in seconds.  A system needs some 50 microseconds to wake
 # a thread.
@@ -143,6 +147,7 @@ class WorkerThread:
         self._jobs: deque[_Job] = deque()
         self._results: deque[tuple[_Job, Any]] = deque()
         self._isGivingWay = False
+        self._isArriving = False
 
     def start(self) -> None:
         """
@@ -175,7 +180,7 @@ class WorkerThread:
             result = Failure()
         self._results.append((given, result))
         given.open()
-        self._reactor.callFromThread(self._arrive)
+        self._arriveSoon()
 
     def rest(self) -> None:
         """
@@ -207,15 +212,31 @@ class WorkerThread:
         if gate.acquire(timeout=self.given):
             gate.release()
 
+    def _arriveSoon(self) -> None:
+        """
+        Have results delivered.  Called in any thread.
+        """
+        if not self._isArriving:
+            self._isArriving = True
+            self._reactor.callFromThread(self._arrive)
+
     def _arrive(self) -> None:
         """
-        Deliver the results that are there.
+        Deliver the results that are there, and in another turn those for which there is no
+        time in this one.
         """
+        # First: a result that comes from now on has itself delivered.
+        self._isArriving = False
+        seconds = self._clock.seconds
+        over = seconds() + DELIVERING
         while self._results:
             given, result = self._results.popleft()
             self._jobs.popleft()
             # With a failure, a Deferred fails.
             given.done.callback(result)
+            if seconds() >= over and self._results:
+                self._arriveSoon()
+                break
         if self._look is not None and not self._jobs:
             self._look.cancel()
             self._look = None

@@ -13,7 +13,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from comet.bus.sqlite.thread import LOOK_EVERY, WorkerThread
+from comet.bus.sqlite.thread import DELIVERING, LOOK_EVERY, WorkerThread
 from comet.errors import Unavailable
 
 # For how many seconds a test waits for what has to happen.
@@ -181,6 +181,32 @@ class WorkerThreadTests(SynchronousTestCase):
         self.reactor.turn()
         self.assertIsNone(self.successResultOf(done))
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_deliversForAMoment(self) -> None:
+        """
+        Results are delivered for a moment in each turn, in order, also while the thread has
+        more and more of them.
+        """
+        told: list[int] = []
+
+        def tell(result: int) -> None:
+            told.append(result)
+            self.clock.advance(DELIVERING / 2)
+            if result < 20:
+                self.thread.do(int, result + 10).addCallback(tell)
+
+        for number in range(5):
+            self.thread.do(int, number).addCallback(tell)
+        while len(self.thread._results) < 5:
+            self.event().wait(0.001)
+        self.thread._arrive()
+        self.assertEqual(told, [0, 1])
+        turns = 1
+        while self.reactor.asked or self.thread._jobs:
+            self.reactor.turn()
+            turns += 1
+        self.assertEqual(told, [*range(5), *range(10, 15), *range(20, 25)])
+        self.assertGreaterEqual(turns, 4)
 
     def test_awaitRest(self) -> None:
         """
