@@ -71,7 +71,7 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         now = site.clock.seconds()
         self._receiver = FrameReceiver(site.maxLine, self.streams.keys(), now)
         self._states = self._receiver.states
-        self._sender = FrameSender(self._states, self._receiver.budget, site.unsent)
+        self._sender = FrameSender(self._states, self._receiver.budget, site.unsent, site.turns)
         self._open = OpenStreams(self.streams, site, self._states, self._sender)
         self._input = PendingInput(self._receiver, site)
         # Whether input and requests wait for another turn.
@@ -421,8 +421,8 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
 
     def _flush(self) -> None:
         """
-        Send what the windows and the transport allow.  Requests that wait have a
-        turn then, if the client has taken enough.
+        Send what the windows and the transport allow, for a share of time.  Requests that
+        wait have a turn then, if the client has taken enough.
         """
         if self._isBusy or self._isOver:
             return
@@ -439,7 +439,8 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
             if sender.owed or self._timeouts.responses != math.inf:
                 self._timeouts.watchTaking(sender)
                 self._watch()
-            if self._input.isLeft or (self._open.waiting and not sender.isBehind):
+            isServed = self._open.waiting and not sender.isBehind
+            if sender.isLeft or self._input.isLeft or isServed:
                 self._waitForTurn()
             elif self._isDraining and not self.streams:
                 self._close(ErrorCodes.NO_ERROR)

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from comet.fanout.unsent import Unsent
 from comet.http.http1 import checkHeader
+from comet.reactor.turns import Turns
 from comet.transports.unread import unreadBelow
 from comet.web.http2.budgets import FRAMES_PER_BYTE, FRAMES_PER_SENT, Budget
 from comet.web.http2.connectionstates import ConnectionStates
@@ -42,19 +43,25 @@ class FrameSender:
         "_ready",
         "_sent",
         "_states",
+        "_turns",
         "_unsent",
         "owed",
         "transport",
     )
 
-    def __init__(self, states: ConnectionStates, budget: Budget, unsent: Unsent) -> None:
+    def __init__(
+        self, states: ConnectionStates, budget: Budget, unsent: Unsent, turns: Turns
+    ) -> None:
         """
         @param states: What h2 keeps of the connection.
 
         @param budget: What the client earns by taking the frames of responses.
 
         @param unsent: Counts what waits for all clients.
+
+        @param turns: Tells for how long to send at once.
         """
+        self._turns = turns
         self._states = states
         self._budget = budget
         self._unsent = unsent
@@ -66,6 +73,14 @@ class FrameSender:
         self._isFull = False
         # Bytes that were written since the transport is full.
         self._late = 0
+
+    @property
+    def isLeft(self) -> bool:
+        """
+        Whether there is more to send that neither a window nor the transport holds back,
+        as there was no time for it.
+        """
+        return not self._isFull and len(self._ready) > 0
 
     @property
     def isBehind(self) -> bool:
@@ -139,14 +154,26 @@ class FrameSender:
 
     def sendAll(self, taken: Callable[[HTTP2Stream], None]) -> None:
         """
-        Send until the windows or the transport allow no more.
+        Send until the windows or the transport allow no more, or the share of this turn is
+        over.
 
         @param taken: Called with the stream of each frame that was sent.
         """
+        turns = self._turns
+        begun: float | None = None
         while self._ready and not self._isFull:
             stream = self._sendOne()
             if stream is not None:
                 taken(stream)
+            # Most have one frame to send: for these no clock is needed.
+            if self._ready:
+                now = turns.seconds()
+                if begun is None:
+                    begun = now
+                elif now >= begun + turns.share:
+                    break
+        if begun is not None:
+            turns.spend(begun)
 
     def _sendOne(self) -> HTTP2Stream | None:
         """

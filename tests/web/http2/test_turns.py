@@ -6,9 +6,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from hyperframe.frame import SettingsFrame, WindowUpdateFrame
+
 from comet.reactor.returning import isReturning
 from comet.reactor.turns import SHARE
 from comet.web.http2.budgets import Budget
+from comet.web.http2.framesender import FrameSender
+from comet.web.http2.http2stream import HTTP2Stream
 from comet.web.http2.openstreams import OpenStreams
 from tests.reactor.test_turns import assertFair
 from tests.slowpolls import COST, IN_SHARE, slowPolls
@@ -142,6 +146,36 @@ class TurnsTests(Http2TestCase):
         self.assertEqual((len(events), self.begun), (59, ["b", "a"]))
         busy.read()
         self.assertEqual(busy.statuses, {1: 200})
+
+    def test_sendingTakesTime(self) -> None:
+        """
+        A client that takes all it is sent makes others wait for a share of it, and is not
+        read meanwhile.
+        """
+        busy, other = self.client(), self.client()
+        idents = range(1, 21, 2)
+        busy.send(SettingsFrame(settings={SettingsFrame.INITIAL_WINDOW_SIZE: 0}).serialize())
+        busy.send(self.polls(busy, *["a"] * len(idents)))
+        self.turn()
+        busy.read()
+        self.assertEqual((len(busy.statuses), busy.ended), (len(idents), set()))
+        sendOne = FrameSender._sendOne
+
+        def slowly(sender: FrameSender) -> HTTP2Stream | None:
+            self.clock.rightNow += COST
+            return sendOne(sender)
+
+        self.patch(FrameSender, "_sendOne", slowly)
+        busy.send(*[WindowUpdateFrame(each, window_increment=999).serialize() for each in idents])
+        ended = len(busy.ended)
+        self.assertLessEqual(ended, IN_SHARE + 1)
+        self.assertFalse(busy.wire.transport.isReading)
+        other.send(self.polls(other, "b"))
+        self.assertEqual((other.statuses, len(busy.ended)), ({1: 200}, ended))
+        self.turn()
+        busy.read()
+        self.assertEqual(busy.ended, set(idents))
+        self.assertTrue(busy.wire.transport.isReading)
 
     def test_refusesBeforeTheEndIsDealtWith(self) -> None:
         """
