@@ -300,11 +300,7 @@ class Access:
             the right.
         """
         if not (client.mayPublishAll or self.settings.openPatterns or client.rights.publish):
-            raise _rightNeeded(
-                client,
-                "to publish, send the publish key as 'Authorization: Bearer' and the key; or "
-                "start the server with --open, which opens channels to every client",
-            )
+            raise _rightNeeded(client, f"to publish, {self._cureFor('channels')}")
 
     def checkPublish(self, client: Client, channel: str) -> None:
         """
@@ -320,12 +316,25 @@ class Access:
         if client.mayPublishAll or self._isOpen(channel):
             return
         if not permits(client.rights.publish, channel):
-            raise _rightNeeded(
-                client,
-                f"to publish to {channel[:64]!r}, send the publish key as 'Authorization: Bearer' "
-                "and the key; or start the server with --open, which opens the channel to every "
-                "client",
+            cure = self._cureFor("the channel")
+            raise _rightNeeded(client, f"to publish to {channel[:64]!r}, {cure}")
+
+    def _cureFor(self, what: str) -> str:
+        """
+        Say what lets a client publish.
+
+        @param what: What has to be opened.
+        """
+        if self._keys:
+            return (
+                "send the publish key as 'Authorization: Bearer' and the key; or start the server "
+                f"with --open, which opens {what} to every client"
             )
+        # In an application there is neither, unless it has made them.
+        return (
+            "a client needs a right from the application; or let the application open "
+            f"{what} to every client, with openPatterns of its Access"
+        )
 
     def checkDelete(self, client: Client, channel: str) -> None:
         """

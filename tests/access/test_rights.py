@@ -254,6 +254,17 @@ class RightTests(SynchronousTestCase):
             self.assertIn("publish key", error.detail)
             self.assertIn("--open", error.detail)
 
+    def test_namesNoKeyWhereThereIsNone(self) -> None:
+        """
+        Without keys, as in an application, the error does not ask for one.
+        """
+        access = Access(openPatterns=["news"])
+        error = self.assertRaises(Unauthorized, access.checkPublish, ANONYMOUS, "weather")
+        self.assertIn("to publish to 'weather', a client needs a right", error.detail)
+        self.assertIn("openPatterns", error.detail)
+        error = self.assertRaises(Unauthorized, Access().checkPublisher, ANONYMOUS)
+        self.assertNotIn("key", error.detail)
+
     def test_nothingOpenByDefault(self) -> None:
         """
         No channel is open by default.
