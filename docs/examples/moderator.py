@@ -6,6 +6,7 @@ Save the configuration beside it, and start the server with both::
     twistd -n comet --config moderator.toml --app moderator:extend
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,7 +23,7 @@ from comet import (
     Server,
 )
 
-RUDE = ("darn", "heck")
+RUDE = re.compile(r"\b(darn|heck)\b", re.IGNORECASE)
 
 
 @implementer(IHooks)
@@ -50,9 +51,8 @@ class Moderator:
         text = publication.data
         if not isinstance(text, str):
             return None
-        for word in RUDE:
-            text = text.replace(word, "*" * len(word))
-        return None if text == publication.data else Rewritten(text)
+        clean = RUDE.sub(lambda found: "*" * len(found[0]), text)
+        return None if clean == text else Rewritten(clean)
 
     def call(self, client: Client, method: str, data: Any) -> Any:
         """
