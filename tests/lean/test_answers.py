@@ -15,7 +15,7 @@ from hypothesis.strategies import integers, lists, sampled_from
 from twisted.internet.defer import Deferred
 
 from comet.bus.memory.bus import MemoryBus
-from comet.fanout import sending, streams
+from comet.fanout import sending, streamdelivery
 from comet.hub.bursts import MOST_TOGETHER
 from comet.hub.waitingrequests import MOST_ASKED
 from comet.lean.answers import MOST_BYTES, MOST_UNDER_WAY
@@ -133,7 +133,7 @@ class AnswersCase(LeanTestCase):
             counts.append(len(sockets))
             return sendAll(sockets, data)
 
-        self.patch(streams, "sendAll", counted)
+        self.patch(streamdelivery, "sendAll", counted)
         return counts
 
     def countResponses(self) -> list[int]:
