@@ -25,7 +25,7 @@ from twisted.internet.main import installReactor
 from twisted.internet.tcp import Port, Server
 from twisted.python.log import callWithLogger
 
-from comet.reactor.returning import isBeginning, isReturning
+from comet.reactor.returning import BEGINNING, RETURNING
 from comet.reactor.turns import SHARE, TURN
 from comet.reactor.waitingevents import WaitingEvents
 
@@ -147,11 +147,11 @@ class CrowdEPollReactor(EPollReactor):
                 continue
             if isinstance(selectable, Server):
                 known = heard.get(fd)
-                isNew = known is None or known() is not selectable or isBeginning(selectable)
+                isNew = known is None or known() is not selectable or BEGINNING.isSet(selectable)
                 if isNew or event & _GONE:
                     crowd.append((fd, event, selectable))
                     continue
-                if isReturning(selectable):
+                if RETURNING.isSet(selectable):
                     polls.append((fd, event, selectable))
                     continue
             elif isinstance(selectable, Port):

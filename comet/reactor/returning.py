@@ -13,49 +13,50 @@ Connections that a reactor may serve behind others, as their transports say.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from twisted.protocols.policies import ProtocolWrapper
 
 
-def setReturning(transport: Any, comesBack: bool) -> None:
+class Note:
     """
-    Say whether the client of a connection comes back together with many others, as
-    clients do whose polls were held, or is in the middle of a request.  What it sends is
-    then read behind what others send.
-
-    @param transport: Its transport, or one above that, as of TLS.
+    Something that is said of connections.  It is kept at the lowest transport of each,
+    which is what the reactor knows.
     """
-    below = _lowest(transport)
-    if below is not None:
-        below.comesBack = comesBack
+
+    __slots__ = ("_attribute",)
+
+    def __init__(self, attribute: str) -> None:
+        """
+        @param attribute: Which attribute of a transport has it.
+        """
+        self._attribute = attribute
+
+    def set(self, transport: Any, isSo: bool) -> None:
+        """
+        Say whether it is so.
+
+        @param transport: A transport of the connection, the lowest or one above that, as of
+            TLS.
+        """
+        below = _lowest(transport)
+        if below is not None:
+            setattr(below, self._attribute, isSo)
+
+    def isSet(self, transport: Any) -> bool:
+        """
+        Tell what was said last; False if nothing was.
+        """
+        isSo: bool = getattr(transport, self._attribute, False)
+        return isSo
 
 
-def isReturning(transport: Any) -> bool:
-    """
-    Tell what was said last by L{setReturning}; False if it was not called.
-    """
-    comesBack: bool = getattr(transport, "comesBack", False)
-    return comesBack
+# The client comes back together with many others, as clients do whose polls were held, or
+# is in the middle of a request.  What it sends is then read behind what others send.
+RETURNING: Final = Note("comesBack")
 
-
-def setBeginning(transport: Any, begins: bool) -> None:
-    """
-    Say whether nothing was heard of the client of a connection but its TLS.
-
-    @param transport: Its transport, or one above that.
-    """
-    below = _lowest(transport)
-    if below is not None:
-        below.begins = begins
-
-
-def isBeginning(transport: Any) -> bool:
-    """
-    Tell what was said last by L{setBeginning}; False if it was not called.
-    """
-    begins: bool = getattr(transport, "begins", False)
-    return begins
+# Nothing was heard of the client but its TLS.
+BEGINNING: Final = Note("begins")
 
 
 def _lowest(transport: Any) -> Any:

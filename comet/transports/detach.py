@@ -28,7 +28,7 @@ from zope.interface import implementer
 from comet.fanout.core import Fanout
 from comet.fanout.unsent import ownRest
 from comet.http.pace import UNSENT_TIMEOUT, extended
-from comet.reactor.returning import setReturning
+from comet.reactor.returning import RETURNING
 from comet.reactor.timers import NOT_SET
 from comet.transports.sinks import PIECE, IConnectedSink, tune
 from comet.transports.unread import unreadBelow
@@ -121,7 +121,7 @@ def detach(request: Request, protocol: IProtocol) -> None:
     transport = channel.transport
     channel.setTimeout(None)
     tune(transport)
-    setReturning(transport, False)
+    RETURNING.set(transport, False)
     # Twisted logs a request when it is finished, which this one never will be.
     if channel.factory is not None:
         channel.factory.log(request)

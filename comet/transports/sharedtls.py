@@ -18,7 +18,7 @@ from zope.interface import implementer
 
 from comet.framing.tlsrecords import MOST_SILENT, RecordCounter
 from comet.reactor.plainsockets import isEmpty, isPlain, sendPlain
-from comet.reactor.returning import isReturning, setBeginning
+from comet.reactor.returning import BEGINNING, RETURNING
 from comet.reactor.turns import MUCH, Turns
 from comet.transports.connected import connectionFailed
 from comet.transports.sinks import IPromptTransport
@@ -89,7 +89,7 @@ class SharedTLSProtocol(_TLSProtocol):  # type: ignore[misc]
         """
         self._isDirect = isPlain(transport, Server)
         self._records = RecordCounter()
-        setBeginning(transport, True)
+        BEGINNING.set(transport, True)
         super().makeConnection(transport)
 
     def dataReceived(self, data: bytes) -> None:
@@ -99,7 +99,7 @@ class SharedTLSProtocol(_TLSProtocol):  # type: ignore[misc]
         if self._early is not None:
             self._early += data
         elif self.factory.turns.isSpent:
-            isBehind = self._isBeginning or isReturning(self.transport)
+            isBehind = self._isBeginning or RETURNING.isSet(self.transport)
             self._wait(data, len(data) <= MUCH and not isBehind)
         else:
             self._decrypt(data)
@@ -178,7 +178,7 @@ class SharedTLSProtocol(_TLSProtocol):  # type: ignore[misc]
                 self._records.silent -= 1
                 if self._isBeginning:
                     self._isBeginning = False
-                    setBeginning(self.transport, False)
+                    BEGINNING.set(self.transport, False)
                 if not self._aborted:
                     ProtocolWrapper.dataReceived(self, text)
         self._flushSendBIO()

@@ -15,7 +15,7 @@ from zope.interface import implementer
 from comet.access.lookups import Lookup
 from comet.errors import CometError
 from comet.model.clients import Client
-from comet.reactor.returning import setReturning
+from comet.reactor.returning import RETURNING
 from comet.reactor.turns import MUCH
 from comet.transports.detach import deliverHeld, setProtocol
 from comet.transports.exchange import Exchange
@@ -129,7 +129,7 @@ class CometChannel(HeadChannel):
         turns.spend(begun)
         if self.transport is not None and (self.requests or self._buffer):
             # The client sends its request in pieces, or waits for the answer.
-            setReturning(self.transport, True)
+            RETURNING.set(self.transport, True)
 
     def rawDataReceived(self, data: bytes) -> None:
         """
@@ -214,7 +214,7 @@ class CometChannel(HeadChannel):
         """
         self.exchange = None
         self._hasAnswered = True
-        setReturning(self.transport, self.hasHeld)
+        RETURNING.set(self.transport, self.hasHeld)
         self.hasHeld = False
         if self._dataBuffer and self._buffer:
             # A share of time has ended while the request was under way: what waits

@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.reactor.crowdreactor import CROWD, USED, CrowdEPollReactor
-from comet.reactor.returning import setBeginning, setReturning
+from comet.reactor.returning import BEGINNING, RETURNING
 from comet.reactor.turns import TURN
 
 
@@ -160,7 +160,7 @@ class CrowdEPollReactorTests(SynchronousTestCase):
         for each in (*polls, other):
             self.heard(each)
         for protocol in self.made[:-1]:
-            setReturning(protocol.transport, True)
+            RETURNING.set(protocol.transport, True)
         return polls, other
 
     def test_returningComeBehind(self) -> None:
@@ -227,7 +227,7 @@ class CrowdEPollReactorTests(SynchronousTestCase):
         for each in (*begins, known):
             self.heard(each)
         for protocol in self.made[:-1]:
-            setBeginning(protocol.transport, True)
+            BEGINNING.set(protocol.transport, True)
         self.cost = CROWD
         for _ in range(2):
             for each in begins:
@@ -236,7 +236,7 @@ class CrowdEPollReactorTests(SynchronousTestCase):
             self.assertEqual(self.turn(), ["known", "tls"])
             self.assertEqual(self.turn(), ["tls"])
         for protocol in self.made[:-1]:
-            setBeginning(protocol.transport, False)
+            BEGINNING.set(protocol.transport, False)
         for each in begins:
             each.send(b"text")
         self.assertEqual(self.turn(), ["text", "text"])
@@ -246,7 +246,7 @@ class CrowdEPollReactorTests(SynchronousTestCase):
         A client that does not come back any more is served with the others.
         """
         polls, _ = self.returning(2)
-        setReturning(self.made[1].transport, False)
+        RETURNING.set(self.made[1].transport, False)
         polls[0].send(b"poll")
         polls[1].send(b"other")
         self.assertEqual(self.turn(), ["other", "poll"])

@@ -9,7 +9,7 @@ from twisted.internet.testing import StringTransport
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.reactor.returning import isBeginning, isReturning, setBeginning, setReturning
+from comet.reactor.returning import BEGINNING, RETURNING
 
 
 class ReturningTests(SynchronousTestCase):
@@ -21,12 +21,13 @@ class ReturningTests(SynchronousTestCase):
         """
         A transport returns, or begins, from when that is said until the opposite is said.
         """
-        for say, tell in ((setReturning, isReturning), (setBeginning, isBeginning)):
+        for note, other in ((RETURNING, BEGINNING), (BEGINNING, RETURNING)):
             transport = StringTransport()
-            self.assertFalse(tell(transport))
+            self.assertFalse(note.isSet(transport))
             for answer in (True, False):
-                say(transport, answer)
-                self.assertIs(tell(transport), answer)
+                note.set(transport, answer)
+                self.assertIs(note.isSet(transport), answer)
+                self.assertFalse(other.isSet(transport))
 
     def test_wrapped(self) -> None:
         """
@@ -38,13 +39,13 @@ class ReturningTests(SynchronousTestCase):
         outer = ProtocolWrapper(factory, Protocol())
         inner = ProtocolWrapper(factory, outer)
         inner.makeConnection(transport)
-        setReturning(outer, True)
-        setBeginning(outer, True)
-        self.assertTrue(isReturning(transport) and isBeginning(transport))
+        RETURNING.set(outer, True)
+        BEGINNING.set(outer, True)
+        self.assertTrue(RETURNING.isSet(transport) and BEGINNING.isSet(transport))
 
     def test_lost(self) -> None:
         """
         Nothing is said of a connection that is lost.
         """
-        setReturning(None, True)
-        setBeginning(None, True)
+        RETURNING.set(None, True)
+        BEGINNING.set(None, True)

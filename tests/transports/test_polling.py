@@ -14,7 +14,7 @@ from comet.fanout.polls import PollReader
 from comet.fanout.unsent import POLL_BYTES
 from comet.http.pace import UNSENT_TIMEOUT
 from comet.http.polls import HTTP1PollShape, Outcome, PollResponseShape
-from comet.reactor.returning import isReturning
+from comet.reactor.returning import RETURNING
 from comet.transports.longpoll import LongPollResource
 from comet.transports.polling import HeldPoll
 from comet.transports.sinks import PIECE
@@ -434,19 +434,19 @@ class ReturningTests(HubTestCase):
         A client whose poll is held comes back, until it has asked for something else.
         """
         wire = self.connect()
-        self.assertFalse(isReturning(wire.transport))
+        self.assertFalse(RETURNING.isSet(wire.transport))
         wire.send(self.HELD)
-        self.assertTrue(isReturning(wire.transport))
+        self.assertTrue(RETURNING.isSet(wire.transport))
         self.publish("news", 1)
         self.assertIn(b'"data":1', wire.take())
-        self.assertTrue(isReturning(wire.transport))
+        self.assertTrue(RETURNING.isSet(wire.transport))
         wire.send(self.HELD)
         self.publish("news", 2)
         self.assertIn(b'"data":2', wire.take())
-        self.assertTrue(isReturning(wire.transport))
+        self.assertTrue(RETURNING.isSet(wire.transport))
         wire.send(post("/channels/news", b"3"))
         self.turn()
-        self.assertFalse(isReturning(wire.transport))
+        self.assertFalse(RETURNING.isSet(wire.transport))
 
     def test_answeredAtOnce(self) -> None:
         """
@@ -457,7 +457,7 @@ class ReturningTests(HubTestCase):
             wire = self.connect()
             wire.send(get(f"/channels/news?transport={query}"))
             self.assertIn(b"HTTP/1.1 200", wire.take())
-            self.assertFalse(isReturning(wire.transport), query)
+            self.assertFalse(RETURNING.isSet(wire.transport), query)
 
     def test_inPieces(self) -> None:
         """
@@ -469,11 +469,11 @@ class ReturningTests(HubTestCase):
             for _ in range(2):
                 for at in range(len(data) - 1):
                     wire.send(data[at : at + 1])
-                    self.assertTrue(isReturning(wire.transport), data[:at])
+                    self.assertTrue(RETURNING.isSet(wire.transport), data[:at])
                 wire.send(data[-1:])
                 self.turn()
                 self.assertIn(b"HTTP/1.1 20", wire.take())
-                self.assertFalse(isReturning(wire.transport))
+                self.assertFalse(RETURNING.isSet(wire.transport))
 
     def test_detached(self) -> None:
         """
@@ -482,6 +482,6 @@ class ReturningTests(HubTestCase):
         wire = self.connect()
         wire.send(self.HELD)
         self.publish("news", 1)
-        self.assertTrue(isReturning(wire.transport))
+        self.assertTrue(RETURNING.isSet(wire.transport))
         wire.send(get("/channels/news?transport=sse"))
-        self.assertFalse(isReturning(wire.transport))
+        self.assertFalse(RETURNING.isSet(wire.transport))

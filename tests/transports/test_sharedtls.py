@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.framing.tlsrecords import MOST_SILENT
-from comet.reactor.returning import isBeginning, setReturning
+from comet.reactor.returning import BEGINNING, RETURNING
 from comet.reactor.turns import SHARE, TURN, Turns
 from comet.transports.sharedtls import SharedTLSFactory, encrypted
 from comet.transports.sinks import PromptSink, makeSink
@@ -196,11 +196,11 @@ class SharedTLSTests(SynchronousTestCase):
         A client comes with the crowd until it has said something but TLS, since its
         handshake takes longer than what others ask for.
         """
-        self.assertTrue(isBeginning(self.transport))
+        self.assertTrue(BEGINNING.isSet(self.transport))
         self.exchange()
-        self.assertTrue(isBeginning(self.transport))
+        self.assertTrue(BEGINNING.isSet(self.transport))
         self.protocol.dataReceived(self.client.say(b"hello"))
-        self.assertFalse(isBeginning(self.transport))
+        self.assertFalse(BEGINNING.isSet(self.transport))
 
     def test_handshakeWaits(self) -> None:
         """
@@ -231,7 +231,7 @@ class SharedTLSTests(SynchronousTestCase):
             heard.append(wrapped.data)
 
         for isBehind in (False, True):
-            setReturning(self.transport, isBehind)
+            RETURNING.set(self.transport, isBehind)
             wrapped.data = b""
             self.spend()
             heard: list[bytes] = []

@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from comet.logging.clientlog import ClientLogger
-from comet.reactor.returning import setReturning
+from comet.reactor.returning import RETURNING
 from comet.reactor.timers import NOT_SET
 from comet.transports.connected import connectionFailed
 from comet.transports.sinks import tune
@@ -211,7 +211,7 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         @param size: How many bytes came last.
         """
         isWithin = self._receiver.isWithin
-        setReturning(self.transport, isWithin)
+        RETURNING.set(self.transport, isWithin)
         self._timeouts.received(size, isWithin)
         self._watch()
 

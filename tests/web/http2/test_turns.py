@@ -8,7 +8,7 @@ from typing import Any
 
 from hyperframe.frame import SettingsFrame, WindowUpdateFrame
 
-from comet.reactor.returning import isReturning
+from comet.reactor.returning import RETURNING
 from comet.reactor.turns import SHARE
 from comet.web.http2.budgets import Budget
 from comet.web.http2.framesender import FrameSender
@@ -64,12 +64,12 @@ class TurnsTests(Http2TestCase):
         """
         client = self.client()
         data = self.polls(client, "a")
-        self.assertFalse(isReturning(client.wire.transport))
+        self.assertFalse(RETURNING.isSet(client.wire.transport))
         for at in range(len(data) - 1):
             client.wire.send(data[at : at + 1])
-            self.assertTrue(isReturning(client.wire.transport), data[:at])
+            self.assertTrue(RETURNING.isSet(client.wire.transport), data[:at])
         client.wire.send(data[-1:])
-        self.assertFalse(isReturning(client.wire.transport))
+        self.assertFalse(RETURNING.isSet(client.wire.transport))
         self.assertEqual(self.begun, ["a"])
 
     def test_othersAreServedBetween(self) -> None:
