@@ -16,6 +16,7 @@ The log and its readers as values and rules.
   - L{log}: the log of one channel, and what it holds
   - L{held}: how much a bus holds
   - L{delivered}: what was delivered through names that are no longer read
+  - L{skips}: how many channels a reader knows of which messages are left out
   - L{state}: what a bus keeps beside the log
   - L{progress}: how far one reader of several names has come
 """

@@ -23,8 +23,8 @@ the reader has caught up.
 
   - I{Skips}: where only the last few messages of each channel were asked for,
     a name starts at the oldest of all these, and each channel has a position up
-    to which its messages are left out.  A reader keeps no more than L{MOST_SKIPS}
-    of them, however many names it adds one after the other.
+    to which its messages are left out.  A reader keeps a bounded number
+    of them (L{comet.model.skips}), however many names it adds one after the other.
 
 These hold between two calls:
 
@@ -48,8 +48,7 @@ delivered what was stored before it was read.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from heapq import nlargest
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from attrs import evolve, frozen
@@ -58,12 +57,9 @@ from comet.model.cursors import Cursor
 from comet.model.delivered import DeliveredRange, includes, merge
 from comet.model.messages import Message
 from comet.model.positions import At, Now, ReadResult, ResolvedStart, ResolvedStarts, StartPosition
+from comet.model.skips import bounded
 
 V = TypeVar("V")
-
-# Of how many channels one reader knows up to which position their messages are
-# left out.
-MOST_SKIPS: Final = 1000
 
 
 @frozen
@@ -139,13 +135,6 @@ def _put(table: dict[str, V], name: str, value: V) -> dict[str, V]:
         return {name: value}
     table[name] = value
     return table
-
-
-def _channels(skips: Mapping[str, int]) -> int:
-    """
-    How many channels a table of skips has.
-    """
-    return len(skips) - ("" in skips)
 
 
 class Progress:
@@ -235,7 +224,7 @@ class Progress:
         starts = {n: start for n, start in resolved.starts.items() if n not in self.names}
         if not starts:
             return ()
-        starts = self._bounded(starts, resolved.end.position)
+        starts = bounded(starts, self._skips(), resolved.end.position)
         if not self.names:
             self.cursor = Cursor(resolved.end.epoch, _startTogether(starts.values()))
             self._base = self.cursor.position
@@ -248,36 +237,13 @@ class Progress:
             self._start(name, start)
         return tuple(name for name, start in starts.items() if start.isGap)
 
-    def _bounded(self, starts: dict[str, ResolvedStart], end: int) -> dict[str, ResolvedStart]:
+    def _skips(self) -> Iterator[Mapping[str, int]]:
         """
-        Return starts with which the reader does not skip more channels than it
-        may.  If there are too many, those that are named and those with the newest
-        messages stay, and all others start at the log end.
+        The tables of skips that are kept.
         """
-        tables = {id(each.skipUpTo): each.skipUpTo for each in starts.values() if each.skipUpTo}
-        if not tables:
-            return starts
-        ranges = [each.skips for ranges in self._suppressed.values() for each in ranges]
-        held = {id(skips): _channels(skips) for skips in (*self._skipUpTo.values(), *ranges)}
-        room = MOST_SKIPS - sum(held.values())
-        kept: dict[int, Mapping[str, int]] = {}
-        for which, table in tables.items():
-            if _channels(table) > room:
-                newest = nlargest(
-                    max(room, 0),
-                    (channel for channel in table if channel),
-                    key=lambda channel: (channel in starts, table[channel]),
-                )
-                kept[which] = {**{channel: table[channel] for channel in newest}, "": end}
-                room -= len(newest)
-            else:
-                room -= _channels(table)
-        if not kept:
-            return starts
-        return {
-            name: evolve(start, skipUpTo=kept.get(id(start.skipUpTo), start.skipUpTo))
-            for name, start in starts.items()
-        }
+        yield from self._skipUpTo.values()
+        for ranges in self._suppressed.values():
+            yield from (each.skips for each in ranges)
 
     def _start(self, name: str, start: ResolvedStart) -> None:
         if start.position != self._base:

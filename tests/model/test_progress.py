@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.model import progress
+from comet.model import skips
 from comet.model.cursors import Cursor
 from comet.model.positions import At, Earliest, Last, Now, StartPosition, Unreadable
 from comet.model.progress import Progress, Wanted, cursorBeforeStart
@@ -90,7 +90,7 @@ class StartTests(SynchronousTestCase):
         those with the newest messages; also while it reads slowly, and when it
         removes the patterns again.  All other channels start at the log end.
         """
-        self.patch(progress, "MOST_SKIPS", 3)
+        self.patch(skips, "MOST_SKIPS", 3)
         log = Log("a", "c/v", "c/w", "c/x", "c/y", "d/x", "d/y", "e/x", "c/x", "a")
         reader = begin(log.resolved(a=start(0)))
         log.step(reader, 1)
@@ -117,7 +117,7 @@ class StartTests(SynchronousTestCase):
         What is named has its last few messages before what a pattern matches, and
         names that share a table share what is left of it.
         """
-        self.patch(progress, "MOST_SKIPS", 2)
+        self.patch(skips, "MOST_SKIPS", 2)
         log = Log("c/x", "c/x", "c/y", "c/z", "c/y", "c/z", "c/x")
         table = {"c/x": 1, "c/y": 4, "c/z": 5}
         reader = begin(
