@@ -132,10 +132,17 @@ test("the last messages may be asked for by a number", async () => {
 });
 
 test("a script that no server of comet serves has to be told the server", () => {
-  const message = /^name the server, as in new Comet/;
+  const message = /^name the server: new Comet/;
   for (const url of [undefined, null, "", "localhost:8080", "file:///x"])
     assert.throws(() => new Comet(url), { name: "TypeError", message });
   assert.equal(new Comet("/push").url, "http://a.example/push/");
+});
+
+test("the URL of a channel is not that of a server", () => {
+  const message = /^name the server: new Comet/;
+  for (const url of ["/channels", "/channels/", "https://b.example/push/channels/a?since=now"])
+    assert.throws(() => new Comet(url), { name: "TypeError", message });
+  assert.equal(new Comet("/channels-2?a=/channels/").url, "http://a.example/channels-2/");
 });
 
 test("the delays before a retry grow, with full jitter, up to a bound", async () => {

@@ -87,12 +87,16 @@ export const readOptions = (given = {}) => {
  * @throws {TypeError} If it is not the URL of a server.
  */
 export const serverURL = (url) => {
-  const isServed = /^http(?!.*\/node_modules\/).*\/comet(\.[\w-]+)?\.js([?#]|$)/.test(HERE);
+  // Where the script is of a server of comet, and no other is named.
+  const isOwn =
+    !url && /^http(?!.*\/node_modules\/).*\/comet(\.[\w-]+)?\.js([?#]|$)/.test(HERE);
   const base = globalThis.document?.baseURI ?? globalThis.location?.href ?? NOWHERE;
-  const { href } = new URL(url || (isServed ? "." : "no:"), url ? base : HERE);
-  if (!/^http/.test(href))
-    throw new TypeError('name the server, as in new Comet("https://example.com/")');
-  return href.replace(/\/?([?#].*)?$/, "/");
+  const { href } = new URL(isOwn ? "." : url || "no:", isOwn ? HERE : base);
+  const server = href.replace(/\/?([?#].*)?$/, "/");
+  // Below the URL of a channel every path names another channel: nothing would ever be heard.
+  if (!isOwn && !/^http(?!.*\/channels\/)/.test(server))
+    throw new TypeError('name the server: new Comet("https://host")');
+  return server;
 };
 
 /**
