@@ -189,5 +189,8 @@ def _number(claims: Any, name: str) -> float | None:
 def _checkWord(word: object) -> str:
     # The text is not shown, since it is secret.
     if not isinstance(word, str) or not _WORD.fullmatch(word):
-        raise ValueError("a key or token is one or more printable ASCII characters without spaces")
+        raise ValueError(
+            "a key or token is one or more printable ASCII characters, without spaces and without "
+            "the line end of its file"
+        )
     return word

@@ -73,6 +73,20 @@ class TimeLeftTests(SynchronousTestCase):
             self.assertEqual(timeLeft(word, TODAY), math.inf)
 
 
+class GivenTests(SynchronousTestCase):
+    """
+    What a client is given.
+    """
+
+    def test_lineEnd(self) -> None:
+        """
+        A key with the line end of its file is refused, with words for that, and is not shown.
+        """
+        error = self.assertRaises(ValueError, Credential, None, "secret-key\n", float)
+        self.assertIn("without the line end of its file", str(error))
+        self.assertNotIn("secret", str(error))
+
+
 class RenewedTests(SynchronousTestCase):
     """
     The function is asked in time.
