@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from comet.command.console import Failed, Refused
+from comet.command.console import Failed, Refused, say
 from comet.command.givencredentials import (
     KEY_VARIABLE,
     TOKEN_VARIABLE,
@@ -23,7 +23,7 @@ from comet.command.givencredentials import (
 from comet.errors import CometError, Unauthorized
 
 if TYPE_CHECKING:
-    from comet.client.blocking import Client
+    from comet.client.blocking import Client, Closing
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -162,6 +162,14 @@ def certificates(path: str | None) -> ssl.SSLContext | None:
         return ssl.create_default_context(cafile=path)
     except (OSError, ValueError) as error:
         raise Failed(f"the certificates {path!r} cannot be read: {error}") from None
+
+
+def sayLost(closing: Closing) -> None:
+    """
+    Say that a connection is lost, or that there is none, and when the command tries again.
+    """
+    again = "" if closing.retry is None else f"; again in {closing.retry:.1f} s"
+    say(f"{closing.code}: {closing.message}{again}")
 
 
 @contextmanager

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from comet.command.console import Failed, dim, printable, say, show, showJSON
-from comet.command.serveroptions import connect, failures, serverOptions, transportOption
+from comet.command.serveroptions import connect, failures, sayLost, serverOptions, transportOption
 from comet.command.stopping import Stopping
 from comet.model.channels import isPattern
 
 if TYPE_CHECKING:
-    from comet.client.blocking import Closing, Gap, Message
+    from comet.client.blocking import Gap, Message
 
 
 @click.command("tail", short_help="Print messages as they come.")
@@ -62,7 +62,7 @@ def tailCommand(
     client = connect(isReader=True, **server)
     with failures(), client, Stopping() as stopping:
         with _kept(cursorFile):
-            subscription = client.subscribe(names, since, cursorFile, _lost)
+            subscription = client.subscribe(names, since, cursorFile, sayLost)
         while printing.count != count:
             with _kept(cursorFile):
                 item = subscription.next()
@@ -86,11 +86,6 @@ def _kept(path: str | None) -> Iterator[None]:
         raise Failed(f"the cursor file {path!r} cannot be used: {error.strerror}") from None
     except ValueError as error:
         raise Failed(str(error)) from None
-
-
-def _lost(closing: Closing) -> None:
-    again = "" if closing.retry is None else f"; again in {closing.retry:.1f} s"
-    say(f"{closing.code}: {closing.message}{again}")
 
 
 class _Printing:

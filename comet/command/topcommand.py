@@ -13,7 +13,7 @@ import click
 from attrs import define, field
 
 from comet.command.console import dim, printable, show, showJSON, strong
-from comet.command.serveroptions import connect, failures, serverOptions
+from comet.command.serveroptions import connect, failures, sayLost, serverOptions
 
 # Where the server publishes its figures, and which of them count up.
 CHANNEL: Final = "$stats"
@@ -43,7 +43,7 @@ def topCommand(count: int | None, isJSON: bool, **server: Any) -> None:
     client = connect(**server)
     shown = 0
     with failures(), client:
-        for item in client.subscribe(CHANNEL):
+        for item in client.subscribe(CHANNEL, onClose=sayLost):
             if not figures.take(getattr(item, "data", None), time.monotonic()):
                 continue
             table = figures.table(time.monotonic())

@@ -228,8 +228,20 @@ class UnreachableTests(CommandTestCase):
         The command says why, once, and when it tries again, and does not speak of a connection
         that it never had.
         """
+        self.checkTells("tail", "x")
+
+    def test_topTellsWhy(self) -> None:
+        """
+        C{comet top} does, too.
+        """
+        self.checkTells("top")
+
+    def checkTells(self, command: str, *more: str) -> None:
+        """
+        Check that a command without a server says so.
+        """
         (port,) = freePorts(1)
-        words = [*ENTRY, "tail", f"http://127.0.0.1:{port}", "x"]
+        words = [*ENTRY, command, f"http://127.0.0.1:{port}", *more]
         environment = {**self.environment, "PYTHONPATH": str(ROOT)}
         process = subprocess.Popen(words, env=environment, stderr=subprocess.PIPE)
         self.addCleanup(process.wait)
