@@ -325,11 +325,18 @@ class Poll(Player):
         later = list(outcome.gap)[len(gaps) :]
         assert tracker.cursor is not None
         if outcome.cursor.epoch != tracker.cursor.epoch:
+            # All names have lost their place with the old epoch.  Some may have lost
+            # messages before that, and some since.
+            names = list(self.startPositions)
+            every = [n for n in range(len(later)) if later[n : n + len(names)] == names]
+            assert every, later
+            if before := later[: every[-1]]:
+                assert tracker.lastID is not None
+                tracker.gap(tracker.lastID, [name for name in names if name in before])
             for message, replay in outcome.messages:
                 if message.epoch == tracker.cursor.epoch:
                     tracker.message(message.channel, message.cursor, replay)
-            epoch = outcome.cursor.epoch
-            tracker.gap(Cursor(epoch, 0), later[-len(self.startPositions) :])
+            tracker.gap(Cursor(outcome.cursor.epoch, 0), names)
         elif later:
             names = [name for name in self.startPositions if name in later]
             assert tracker.lastID is not None
