@@ -231,6 +231,7 @@ await runAll([
       await closed.start();
       const other = await openPage(browser, `${closed.url}chat`);
       await until("it says so", () => other.$eval("#closed", (notice) => !notice.hidden));
+      assert(await other.$eval("#invitation", (words) => words.hidden));
       const fields = await other.$$eval("#say input, #say button", (all) =>
         all.map((field) => field.disabled),
       );

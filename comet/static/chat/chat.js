@@ -231,6 +231,7 @@ function enterHash() {
 async function begin() {
   const { open: isOpen, presence } = await (await fetch(new URL("chat/state", base))).json();
   document.getElementById("closed").hidden = isOpen;
+  document.getElementById("invitation").hidden = !isOpen;
   for (const each of form.elements) each.disabled = !isOpen;
   if (!presence) return;
   const note = (name, text) => show(rooms.get(name), rooms.get(name).note(text, "coming"));
