@@ -127,8 +127,10 @@ class Edge:
 
     @ivar connections: The connections, by descriptor.
 
-    @ivar comebacks: What was found out of the polls that came back in this turn, by their
-        heads: a L{Comeback<comet.lean.comebacks.Comeback>} each.
+    @ivar comebacks: What was found out of polls that came back, by their heads: a
+        L{Comeback<comet.lean.comebacks.Comeback>} each.
+
+    @ivar turn: The number of this turn.
 
     @cvar handshakeTime: Seconds in which a handshake of TLS has to be done.
     """
@@ -153,6 +155,7 @@ class Edge:
         self.spare = SpareDescriptor()
         self.connections: dict[int, EdgeConnection] = {}
         self.comebacks: dict[bytes, Any] = {}
+        self.turn = 0
         self._newcomers = Newcomers(self)
         self._family = family
         self._whenEmpty: Callable[[], None] | None = None

@@ -110,14 +110,15 @@ class HTTPConnection(IdentifyingConnection):
 
     def _comesBack(self, data: bytes, answered: PollReader[bytes]) -> bool:
         """
-        Hold a poll if others have come back in this turn with the same head.
+        Hold a poll if others have come back with the same head.
 
         @param answered: The reader of the last poll.
 
         @return: Whether it is held.
         """
-        comeback: Comeback | None = self.edge.comebacks.get(data)
-        if comeback is None or self.unsent or not comeback.fits(answered):
+        edge = self.edge
+        comeback: Comeback | None = edge.comebacks.get(data)
+        if comeback is None or self.unsent or not comeback.fits(answered, edge.turn):
             return False
         if self._answers is not None and self._answers.waiting:
             return False

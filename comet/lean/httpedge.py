@@ -89,6 +89,7 @@ class HTTPEdge(Edge):
         them, and ends the connection.
         """
         self.requests = _NoRequests()
+        self.comebacks.clear()
 
 
 class _NoRequests:

@@ -394,19 +394,24 @@ class ReadPlan(Plan):
 
     @ivar request: What the requests ask for, but for their cursors.
 
+    @ivar joinPoint: The join point of all that ask for the same; L{None} if names have start
+        positions of their own.
+
     @ivar opener: Opens the readers: at the join point of all that ask for the
         same, unless names have start positions of their own.
     """
 
-    __slots__ = ("_startSource", "opener", "request", "takesSince")
+    __slots__ = ("_startSource", "joinPoint", "opener", "request", "takesSince")
 
     def __init__(self, hub: Hub, asked: Asked) -> None:
         head, request = asked.head, asked.request
         super().__init__(hub, head, request.transport, request.names, asked.ownHeaders)
         self.request = request
         self.opener: Opener = openReader
+        self.joinPoint: JoinPoint | None = None
         if request.names and not request.since.byName:
-            self.opener = JoinPoint(request.names).open
+            self.joinPoint = JoinPoint(request.names)
+            self.opener = self.joinPoint.open
         self._startSource = startSource(head)
         # Only a plan that reads has parsed the parameters: of a request that
         # publishes they may be anything.

@@ -98,9 +98,10 @@ class PollPlan(ReadPlan):
         Note what was found out of a poll that has come back, for others with the same
         head, if there are others: they are held, or were answered together with it.
         """
-        group, hub = reader.group, self.hub
+        group, hub, point = reader.group, self.hub, self.joinPoint
         if (
             group is not None
+            and point is not None
             and (group.members > 1 or group.lastTaken > 1)
             and reader.progress.cursor is hub.fanout.cursor
             and reader in group.direct
@@ -109,8 +110,9 @@ class PollPlan(ReadPlan):
             and hub.proxies is None
             and hub.mayRepeat(client, self.wait)
         ):
-            noted = Comeback(request, client, group, reader, self.wait)
-            connection.edge.comebacks[connection.buffer] = noted
+            edge = connection.edge
+            noted = Comeback(request, client, group, reader, self.wait, point, edge.turn)
+            edge.comebacks[connection.buffer] = noted
 
 
 class CallPlan(PollPlan):
@@ -135,7 +137,8 @@ class CallPlan(PollPlan):
         See L{Plan.parsed<comet.lean.plans.Plan.parsed>}.  No response says that the
         client has it already.
         """
-        return super().parsed(headers, since)._replace(tags=NO_TAGS)
+        plan, headers, start, _ = super().parsed(headers, since)
+        return ParsedRequest(plan, headers, start, NO_TAGS)
 
 
 class HistoryPlan(PollPlan):

@@ -17,6 +17,7 @@ from twisted.internet.interfaces import IDelayedCall, IListeningPort, IReadDescr
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from comet.lean.comebacks import MOST_KEPT
 from comet.lean.edge import Edge
 from comet.lean.epollreactor import MAX_EVENTS, LeanEPollReactor
 from comet.limits.acceptshare import AcceptShare
@@ -240,7 +241,9 @@ class LeanPort:
         handled = 0
         polls: list[tuple[int, int]] = []
         crowd: list[tuple[int, int]] = []
-        edge.comebacks.clear()
+        edge.turn += 1
+        if len(edge.comebacks) > MOST_KEPT:
+            edge.comebacks.clear()
         edge.hub.turns.hasCompany = len(happened) > 1
         fanout.beginTurn()
         try:

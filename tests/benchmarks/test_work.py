@@ -43,6 +43,9 @@ ASK_CALLS: Final = 8.5
 # The most calls to hold ten polls again that come back in one turn.
 TEN_ASK_CALLS: Final = 122
 
+# The same where they come back two in a turn.
+TWOS_ASK_CALLS: Final = 185
+
 # The most calls of Python functions for each new reader, from C{accept} until it
 # is live.
 CONNECT_CALLS: Final = {
@@ -376,6 +379,28 @@ class WorkTests(LeanTestCase):
             self.assertEqual(len(self.hub.fanout.readers), 10, transport)
             self.assertEqual(work.names["openPoll"], 1, transport)
             self.assertLess(work.calls, TEN_ASK_CALLS, (transport, work.names.most_common(30)))
+            self.leave(peers)
+
+    def test_tenPollsComeBackInTurns(self) -> None:
+        """
+        What is found out of the first of ten polls counts for those of the next turns, too.
+        """
+        self.hub.access = Access(None, ["c"])
+        for transport in POLLS:
+            peers = self.polls(transport, 10)
+            self.publish(1)
+            self.assertHeard(peers, 1)
+            again, calls = self.again(transport), 0
+            for number in range(0, 10, 2):
+                for peer in peers[number : number + 2]:
+                    peer.send(again)
+                # The system needs a moment to bring them.
+                time.sleep(0.01)
+                work = Work().of(self.port.doRead)
+                self.assertEqual(work.names["openPoll"], number == 0, transport)
+                calls += work.calls
+            self.assertEqual(len(self.hub.fanout.readers), 10, transport)
+            self.assertLess(calls, TWOS_ASK_CALLS, transport)
             self.leave(peers)
 
     def test_connect(self) -> None:
