@@ -33,7 +33,7 @@ from comet.errors import CometError, Internal, Unavailable, Unknown
 from comet.fanout.core import Fanout
 from comet.hub.requests import CalledRequest, Done, Failed, PublishRequest, costOf
 from comet.hub.waitingrequests import MOST_ASKED, WaitingRequests
-from comet.interfaces.busabilities import IBurstBus, IInstantBus, INodesBus
+from comet.interfaces.busabilities import IBurstBus, IInstantBus
 from comet.interfaces.messagebus import IMessageBus
 from comet.interfaces.overrides import speaksFor
 from comet.logging.clientlog import ClientLogger
@@ -82,9 +82,7 @@ class Bursts:
         self._begun = 0.0
         self._tally = fanout.tally
         self._underWay = 0
-        self._requests = WaitingRequests(
-            fanout, self._isInstant, INodesBus.providedBy(bus), self._storeAll, self._fail
-        )
+        self._requests = WaitingRequests(fanout, self._isInstant, self._storeAll, self._fail)
         self._waiting: list[Deferred[None]] = []
         fanout.beforeTick = self.store
 

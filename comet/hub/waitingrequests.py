@@ -27,14 +27,9 @@ from comet.reactor.fairqueue import FairQueue
 # it is done with one.
 MOST_ASKED: Final = 256
 
-# The same of a bus that other nodes have, too.  It is another process, so its answer comes in
-# another turn: a publisher waits for what was asked, and for what is done in the turns between.
-# A disk writes once for many messages; such a bus takes hardly longer for fewer at once.
-MOST_ASKED_SHARED: Final = 128
-
 # The same while a reader waits for the bus.  A question takes a few steps, each of which
 # may wait for what the bus was asked to store before.
-MOST_WHILE_READING: Final = 64
+MOST_WHILE_READING: Final = MOST_ASKED // 4
 
 # How often a request that costs more than that lets readers go first: a poll asks where it
 # begins, and then what there is.  Questions that come without an end do not keep it longer.
@@ -57,14 +52,11 @@ class WaitingRequests:
         self,
         fanout: Fanout,
         isInstant: bool,
-        isShared: bool,
         store: Callable[[Sequence[PublishRequest]], object],
         fail: Callable[[Sequence[PublishRequest], Failure], object],
     ) -> None:
         """
         @param isInstant: Whether the bus stores at once.
-
-        @param isShared: Whether other nodes have the same bus.
 
         @param store: Stores some requests, or asks the bus to.
 
@@ -72,7 +64,6 @@ class WaitingRequests:
         """
         self.asked = self.size = 0
         self._isInstant = isInstant
-        self._most = MOST_ASKED_SHARED if isShared else MOST_ASKED
         self._store = store
         self._fail = fail
         self._turns = fanout.turns
@@ -116,7 +107,7 @@ class WaitingRequests:
         Ask the bus to store what waits, as far as there is room.
         """
         queue = self._queue
-        most = MOST_WHILE_READING if self._questions.isReading else self._most
+        most = MOST_WHILE_READING if self._questions.isReading else MOST_ASKED
         while queue:
             burst: list[PublishRequest] = []
             asked = self.asked

@@ -9,20 +9,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from zope.interface import directlyProvides
 
 from comet.bus.memory.bus import MemoryBus
 from comet.errors import Unavailable, Unknown
 from comet.hub import waitingrequests
 from comet.hub.bursts import MOST_TOGETHER, PUBLISH_SECONDS
 from comet.hub.hub import Hub
-from comet.hub.waitingrequests import (
-    MOST_ASKED,
-    MOST_ASKED_SHARED,
-    MOST_HELD,
-    MOST_WHILE_READING,
-)
-from comet.interfaces.busabilities import INodesBus
+from comet.hub.waitingrequests import MOST_ASKED, MOST_HELD, MOST_WHILE_READING
 from comet.model.messages import Publication, Published
 from comet.model.positions import HistoryPage
 from tests.fanout.case import HubTestCase
@@ -120,17 +113,6 @@ class LateBusTests(HubTestCase):
         self.clock.settle()
         self.assertEqual(self.answered, ["a"] * (3 * MOST_ASKED))
         self.successResultOf(self.hub.bursts.whenAnswered())
-
-    def test_asksSharedForLess(self) -> None:
-        """
-        A bus that other nodes have is asked for less at a time: its answer takes more turns.
-        """
-        directlyProvides(self.late, INodesBus)
-        self.hub = Hub(self.late, self.clock, self.settings, self.hub.access)
-        self.add("a", 3 * MOST_ASKED)
-        self.clock.turn()
-        self.late.goOn(MOST_ASKED)
-        self.assertEqual(len(self.late.asked), MOST_ASKED_SHARED)
 
     def test_asksForLessWhileReading(self) -> None:
         """
