@@ -86,13 +86,12 @@ class Comeback:
 
         @param turn: The turn of now.
         """
-        hub = self.request.plan.hub
-        fanout = hub.fanout
+        fanout = self.request.plan.hub.fanout
         return (
             reader.shape is self._shape
             and ((turn == self._turn and fanout.cursor is self._cursor) or self._holds(turn))
             and fanout.isContinuous
-            and not (self.group.isRetired or hub.bursts.added)
+            and not self.group.isRetired
             and len(fanout.readers) < self._most
         )
 

@@ -118,9 +118,15 @@ class HTTPConnection(IdentifyingConnection):
         """
         edge = self.edge
         comeback: Comeback | None = edge.comebacks.get(data)
-        if comeback is None or self.unsent or not comeback.fits(answered, edge.turn):
+        if comeback is None or self.unsent:
             return False
         if self._answers is not None and self._answers.waiting:
+            return False
+        bursts = edge.hub.bursts
+        if bursts.added:
+            # As for each poll: what was published before it is there.
+            bursts.store()
+        if not comeback.fits(answered, edge.turn):
             return False
         request = comeback.request
         plan = request.plan

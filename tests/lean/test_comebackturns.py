@@ -18,7 +18,7 @@ from comet.limits.clientlimits import ClientSettings
 from tests.access.tokencase import NOW, SECRET
 from tests.benchmarks.test_work import Work
 from tests.lean.accesses import Closed
-from tests.lean.case import Peer
+from tests.lean.case import Peer, read, request
 from tests.lean.test_comebacks import ComebackTestCase, TokenTestCase
 
 
@@ -77,6 +77,42 @@ class TurnsTests(ComebackTestCase):
         self.assertEqual({each.position for each in self.readers}, {self.hub.end})
         self.publish(1)
         self.assertHeard(self.all, 1)
+
+    def test_besidePublication(self) -> None:
+        """
+        Polls come back in the turn of a publication, too, and hear it if it is theirs.
+        """
+        publisher = self.peer()
+        self.hub.access = Access(None, ["c", "other"])
+        for channel in ("other", "c"):
+            others, said = self.halfBack()
+            publisher.send(request(f"/channels/{channel}", method="POST", body=b"1"))
+            self.assertAsked(self.ask(others, said), 0)
+            publisher.hears(b"201 Created")
+            publisher.said = b""
+            if channel == "other":
+                self.publish(1)
+            self.assertHeard(self.all, 1)
+
+    def test_publishedBefore(self) -> None:
+        """
+        A poll from now on, in the turn of a publication, does not hear what was before it.
+        """
+        peers = self.answered(4)
+        said = read("longpoll")
+        for number in (1, 2):
+            self.ask(peers[:2], said)
+            if number == 1:
+                self.publish(number)
+                self.assertHeard(peers[:2], number)
+        self.ask(peers[2:], said)
+        self.publish(3)
+        self.assertHeard(peers, 3)
+        self.ask(peers[:1], said)
+        peers[1].send(request("/channels/c", method="POST", body=b"4"))
+        self.ask(peers[2:], said)
+        self.assertHeard(peers[:1], 4)
+        self.assertEqual(len(self.readers), 2)
 
     def test_ownMessages(self) -> None:
         """
