@@ -49,6 +49,8 @@ def _valuesOf(plan: Plan) -> list[object]:
             # Those that do not compare by value.
             if slot == "_bodies" and value is not None:
                 value = [getattr(value, each) for each in value.__slots__]
+            elif slot == "joinPoint" and value is not None:
+                value = value.names
             values.append(type(value) if slot in ("opener", "request") else value)
     return values
 
