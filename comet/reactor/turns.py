@@ -38,7 +38,8 @@ not how many bytes of a client are dealt with in a turn, but for how long:
 
   - Those that waited only since the time of a turn was spent, and that have asked for
     little, come before those that have work left, or have just come.  These get a
-    L{SHARE} of each turn in any case.
+    L{SHARE} of each turn in any case.  What comes in while such clients wait is behind
+    them, so they get what a turn has for it, too.
 
 So a client that asks for one thing at a time waits behind no queue, however many
 others there are that ask for a thousand: what it waits for is a turn, and the
@@ -145,6 +146,10 @@ class Turns:
         """
         if self.isSpent or self.isCrowded:
             return True
+        # Those that have asked for as little are first, if they have waited.  Who has its turn
+        # just now has waited, too.
+        if self._light and not self._isGoingOn:
+            return True
         return size > MUCH and (self.hasCompany or len(self) > 0)
 
     def spend(self, since: float) -> None:
@@ -207,7 +212,8 @@ class Turns:
         self._isGoingOn = True
         self._begin()
         try:
-            self._goOnIn(self._light, light, over)
+            # Also the time of what comes in, which waits behind them.
+            self._goOnIn(self._light, light, over + TURN)
             # Some of them in any case: light ones may come without end.
             self._goOnIn(self._waiting, heavy, max(over, self.seconds() + SHARE))
         finally:

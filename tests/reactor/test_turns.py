@@ -122,15 +122,29 @@ class TurnsTests(SynchronousTestCase):
         self.assertEqual(self.turn(), ["begin", "z", "a", "end"])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_newWaitsBehindLight(self) -> None:
+        """
+        What comes in waits while others that ask for little have waited longer, but not what
+        one says that has its turn.
+        """
+        self.assertFalse(self.turns.mustWait(1))
+        said: list[bool] = []
+        for _ in range(2):
+            self.turns.later(lambda: said.append(self.turns.mustWait(1)), isLight=True)
+        self.assertTrue(self.turns.mustWait(1))
+        self.turn()
+        self.assertEqual(said, [False, False])
+        self.assertFalse(self.turns.mustWait(1))
+
     def test_lightWithoutEnd(self) -> None:
         """
         However many ask for little, those that have work left get a share of each turn.
         """
         for name in "abc":
             self.turns.later(self.worker(name, cost=SHARE / 2))
-        for _ in range(4):
+        for _ in range(6):
             self.turns.later(self.worker("x", cost=TURN / 2), isLight=True)
-        self.assertEqual(self.turn()[1:-1], ["x", "x", "a", "b"])
+        self.assertEqual(self.turn()[1:-1], ["x", "x", "x", "x", "a", "b"])
         self.assertEqual(self.turn()[1:-1], ["x", "x", "c"])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
