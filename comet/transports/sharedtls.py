@@ -19,7 +19,7 @@ from zope.interface import implementer
 from comet.framing.tlsrecords import MOST_SILENT, RecordCounter
 from comet.reactor.plainsockets import isEmpty, isPlain, sendPlain
 from comet.reactor.returning import BEGINNING, RETURNING
-from comet.reactor.turns import MUCH, Turns
+from comet.reactor.turns import MUCH, SHARE, Turns
 from comet.transports.connected import connectionFailed
 from comet.transports.sinks import IPromptTransport
 
@@ -80,6 +80,8 @@ class SharedTLSProtocol(_TLSProtocol):  # type: ignore[misc]
     _isStopped = False
     # Whether the client has sent nothing but what TLS says.
     _isBeginning = True
+    # Whether the last of it has taken long, as requests of HTTP/2 do.
+    _isDear = False
     # Whether what is encrypted may be sent past the transport.
     _isDirect = False
 
@@ -99,7 +101,7 @@ class SharedTLSProtocol(_TLSProtocol):  # type: ignore[misc]
         if self._early is not None:
             self._early += data
         elif self.factory.turns.isSpent:
-            isBehind = self._isBeginning or RETURNING.isSet(self.transport)
+            isBehind = self._isBeginning or self._isDear or RETURNING.isSet(self.transport)
             self._wait(data, len(data) <= MUCH and not isBehind)
         else:
             self._decrypt(data)
@@ -140,6 +142,7 @@ class SharedTLSProtocol(_TLSProtocol):  # type: ignore[misc]
                     self._wait(data[at:])
                     break
         finally:
+            self._isDear = turns.seconds() - begun > SHARE / 2
             turns.spend(begun)
 
     def _goOn(self) -> None:

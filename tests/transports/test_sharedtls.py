@@ -240,6 +240,34 @@ class SharedTLSTests(SynchronousTestCase):
             self.clock.settle()
             self.assertEqual((heard, wrapped.data), ([b"" if isBehind else b"little"], b"little"))
 
+    def test_dearIsBehind(self) -> None:
+        """
+        A client whose last words took long waits behind those that have work left, also if it
+        sends little; one that is quick again does not.
+        """
+        self.exchange()
+        wrapped = self.protocol.wrappedProtocol
+        received = wrapped.dataReceived
+
+        def taking(seconds: float, data: bytes) -> None:
+            self.clock.rightNow += seconds
+            received(data)
+
+        def noting(heard: list[bytes]) -> None:
+            heard.append(wrapped.data)
+
+        for seconds, found in ((SHARE / 4, b"little"), (SHARE, b""), (SHARE / 4, b"little")):
+            wrapped.dataReceived = partial(taking, seconds)
+            self.protocol.dataReceived(self.client.say(b"before"))
+            self.clock.settle()
+            wrapped.dataReceived, wrapped.data = received, b""
+            self.spend()
+            heard: list[bytes] = []
+            self.turns.later(partial(noting, heard))
+            self.protocol.dataReceived(self.client.say(b"little"))
+            self.clock.settle()
+            self.assertEqual((heard, wrapped.data), ([found], b"little"))
+
     def test_workIsCounted(self) -> None:
         """
         What is decrypted counts: those that come behind it wait.
