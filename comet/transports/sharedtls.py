@@ -19,7 +19,7 @@ from zope.interface import implementer
 from comet.framing.tlsrecords import MOST_SILENT, RecordCounter
 from comet.reactor.plainsockets import isEmpty, isPlain, sendPlain
 from comet.reactor.returning import BEGINNING, RETURNING
-from comet.reactor.turns import MUCH, SHARE, Turns
+from comet.reactor.turns import MUCH, QUICK, Turns
 from comet.transports.connected import connectionFailed
 from comet.transports.sinks import IPromptTransport
 
@@ -142,7 +142,7 @@ class SharedTLSProtocol(_TLSProtocol):  # type: ignore[misc]
                     self._wait(data[at:])
                     break
         finally:
-            self._isDear = turns.seconds() - begun > SHARE / 2
+            self._isDear = turns.seconds() - begun > QUICK
             turns.spend(begun)
 
     def _goOn(self) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from comet.reactor.turns import Turns
+from comet.reactor.turns import MUCH, QUICK, Turns
 from comet.transports.connected import connectionFailed
 from comet.transports.peers import addressOf
 
@@ -40,6 +40,7 @@ class InputThrottle:
         "_isDelivering",
         "_isOver",
         "_isPaused",
+        "_isQuick",
         "_isStopped",
         "_isWaiting",
         "_pausedAt",
@@ -68,6 +69,8 @@ class InputThrottle:
         self._isPaused = False
         self._isWaiting = False
         self._isOver = False
+        # Whether the client was served, and what it asked for last did not take long.
+        self._isQuick = False
         self._shareOver = 0.0
         # Seconds: when the transport was paused last, and for how long before.
         self._pausedAt = self._pausedFor = 0.0
@@ -103,7 +106,7 @@ class InputThrottle:
         self._buffered += data
         if self._turns.mustWait(len(data)) and not (self._isDelivering or self._isStopped):
             self._pause()
-            self._wait()
+            self._wait(self._isQuick and not self._hasRest and len(self._buffered) <= MUCH)
         else:
             self._deliverSome()
 
@@ -175,6 +178,7 @@ class InputThrottle:
                 return
             finally:
                 self._isDelivering = False
+                self._isQuick = self._turns.seconds() - begun <= QUICK
                 self._turns.spend(begun)
         if self._hasRest or self._buffered or self._isStopped:
             self._pause()
@@ -201,10 +205,15 @@ class InputThrottle:
         self.stop()
         connectionFailed(self._transport)
 
-    def _wait(self) -> None:
+    def _wait(self, isLight: bool = False) -> None:
+        """
+        Deliver the rest in another turn.
+
+        @param isLight: See L{Turns.later<comet.reactor.turns.Turns.later>}.
+        """
         if not self._isWaiting:
             self._isWaiting = True
-            self._turns.later(self._goOn)
+            self._turns.later(self._goOn, isLight)
 
     def _goOn(self) -> None:
         self._isWaiting = False

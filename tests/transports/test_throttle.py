@@ -13,7 +13,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.framing.commands import readCommand
-from comet.reactor.turns import SHARE, Turns
+from comet.reactor.turns import MUCH, QUICK, SHARE, TURN, Turns
 from comet.transports import commandflow
 from comet.transports.session import Session
 from comet.transports.tcp import CometFactory
@@ -113,6 +113,38 @@ class InputThrottleTests(SynchronousTestCase):
         self.assertEqual([len(piece) for piece in self.pieces], [PIECE] * 5 + [3])
         self.assertEqual(self.producer.told, ["pause", "resume"])
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_littleFirst(self) -> None:
+        """
+        While others wait, a client waits before those that have work left if it was served
+        before, what it said last was quick, and it has sent little; else behind them.
+        """
+        turns = self.throttle._turns
+        for cost, size, isFirst in (
+            (None, 1, False),
+            (QUICK * 0.9, MUCH, True),
+            (QUICK * 0.9, MUCH + 1, False),
+            (QUICK * 1.1, MUCH, False),
+            (QUICK * 0.9, 1, True),
+        ):
+            if cost is not None:
+                self.cost = cost
+                self.throttle.dataReceived(b"before")
+                self.clock.settle()
+            self.cost, self.pieces = 0.0, []
+            begun = self.clock.seconds()
+            self.clock.rightNow += 2 * TURN
+            turns.spend(begun)
+            seen: list[int] = []
+
+            def look(seen: list[int] = seen) -> None:
+                seen.append(len(self.pieces))
+
+            turns.later(look)
+            self.throttle.dataReceived(b"x" * size)
+            self.assertEqual(self.pieces, [])
+            self.clock.settle()
+            self.assertEqual((seen[0] > 0, b"".join(self.pieces)), (isFirst, b"x" * size))
 
     def test_deliversAllIfThereIsTime(self) -> None:
         """
