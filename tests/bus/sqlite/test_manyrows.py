@@ -23,8 +23,11 @@ from comet.bus.sqlite.manyrows import (
     walkMessages,
 )
 from comet.bus.sqlite.memberstore import MemberStore
+from comet.bus.sqlite.rows import CHANNEL_OVERHEAD
 from comet.bus.sqlite.schema import UPGRADES
+from comet.bus.sqlite.transaction import FEW
 from comet.model.log import Retention
+from comet.model.messages import MESSAGE_OVERHEAD
 from comet.model.presence import MOST_TOGETHER, Holding
 from tests.bus.sqlite.case import Carefree, StoreTestCase, publication
 
@@ -142,6 +145,25 @@ class StepTests(StoreTestCase):
         self.assertIn("LIMIT 99", summed)
         self.assertNotIn("group_concat", summed)
         self.assertIn("LIMIT 8", fetched)
+
+    def test_dropsTheSameEitherWay(self) -> None:
+        """
+        Whether the messages that a channel drops are looked at one by one or added up, the
+        newest stay, and all counts are right.
+        """
+        for count in (1, FEW, FEW + 1, FEW + 2, FEW + 3, 3 * FEW):
+            store = self.openStore(Retention(messages=5), 10**9, path=f"{self.path}-{count}")
+            self.publish(store, *[publication("a", b"x" * n) for n in range(5 + count)])
+            self.publish(store, *[publication("a", b"y" * n) for n in range(count)])
+            execute = store._connection.execute
+            positions = [row[0] for row in execute("SELECT position FROM messages")]
+            newest = 5 + 2 * count
+            self.assertEqual(positions, [*range(newest - 4, newest + 1)])
+            found = execute("SELECT floor, oldest, held, bytes FROM channels").fetchone()
+            [size] = execute("SELECT sum(length(payload)) FROM messages").fetchone()
+            self.assertEqual(found, (newest - 5, newest - 4, 5, size))
+            [counted] = execute("SELECT size FROM log").fetchone()
+            self.assertEqual(counted, size + 5 * MESSAGE_OVERHEAD + CHANNEL_OVERHEAD + len("a"))
 
     def test_fewWithTotal(self) -> None:
         """
