@@ -76,7 +76,7 @@ class HookGate:
         """
         self._publish.hooks = self._subscribe.hooks = self.call.hooks = hooks
         self._publish.table = self._subscribe.table = table
-        self._subscribe.allowed.clear()
+        self._subscribe.clear()
         self._questions.seconds = waitSeconds
         self._questions.isBackend = getattr(hooks, "isBackend", False)
         self.publish = self._publish if table.asksAbout(PUBLISH) else None
@@ -86,4 +86,4 @@ class HookGate:
         """
         Forget what some clients were allowed: they are asked about again.
         """
-        self._subscribe.allowed.forget(matches)
+        self._subscribe.forget(matches)

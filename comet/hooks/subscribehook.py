@@ -4,7 +4,7 @@ Asking before a client reads names.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
@@ -47,6 +47,25 @@ class ReadLookup(Lookup):
     starts: Mapping[str, StartPosition]
 
 
+class _Asked:
+    """
+    A question whose answer has not come.
+
+    @ivar client: For which client it is asked.
+
+    @ivar isOld: Whether what the client may read has to be found out anew since it was asked.
+
+    @ivar isKept: Whether its answer is to be remembered.
+    """
+
+    __slots__ = ("client", "isKept", "isOld")
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.isOld = False
+        self.isKept = True
+
+
 class SubscribeHook:
     """
     Asks before names are read.
@@ -77,6 +96,25 @@ class SubscribeHook:
         self.places = Places(MOST_WAITING, MOST_BYTES)
         self._questions = questions
         self._wheel = wheel
+        self._asked: dict[_Asked, None] = {}
+
+    def forget(self, matches: Callable[[Client], bool]) -> None:
+        """
+        Forget what some clients were allowed: they are asked about again.  So are those that
+        wait for an answer: it may be as old as what is forgotten.
+        """
+        self.allowed.forget(matches)
+        for asked in self._asked:
+            asked.isOld = asked.isOld or matches(asked.client)
+
+    def clear(self) -> None:
+        """
+        Forget what all clients were allowed.  What is asked now is answered, and not
+        remembered.
+        """
+        self.allowed.clear()
+        for asked in self._asked:
+            asked.isKept = False
 
     def ask(
         self, client: Client, names: Sequence[str], peer: object
@@ -109,38 +147,51 @@ class SubscribeHook:
         finally:
             if not isinstance(answer, Deferred):
                 self.places.leave(*place)
-        if isinstance(answer, Deferred):
-            return self._wait(client, place, asked, answer)
-        return self._allow(client, asked, answer)
-
-    def _wait(
-        self,
-        client: Client,
-        place: tuple[Hashable, int, int],
-        names: Sequence[str],
-        answer: Deferred[Any],
-    ) -> Mapping[str, StartPosition] | ReadLookup:
+        if not isinstance(answer, Deferred):
+            return self._allow(client, asked, answer)
         starts: dict[str, StartPosition] = {}
 
-        def came(result: Any) -> Any:
-            self.places.leave(*place)
-            return result
-
-        def allow(result: object) -> Client:
-            starts.update(self._allow(client, names, result))
+        async def wait() -> Client:
+            try:
+                starts.update(await self._wait(client, asked, peer, answer))
+            finally:
+                self.places.leave(*place)
             return client
 
         # The question has a time of its own, which is over first.
         seconds = self._questions.seconds + 1.0
-        lookup = ReadLookup(self._wheel, answer.addBoth(came).addCallback(allow), seconds)
+        lookup = ReadLookup(self._wheel, Deferred.fromCoroutine(wait()), seconds)
         lookup.starts = starts
         return lookup if lookup.result() is None else starts
 
+    async def _wait(
+        self, client: Client, names: Sequence[str], peer: object, answer: Any
+    ) -> Mapping[str, StartPosition]:
+        """
+        Wait for an answer, and ask again where it has become old meanwhile.
+
+        @return: Where the names begin.
+        """
+        asked = _Asked(client)
+        self._asked[asked] = None
+        try:
+            said = await answer
+            while asked.isOld:
+                asked.isOld = False
+                ask = self._questions.ask
+                answer = ask(SUBSCRIBE, self.hooks.subscribe, peer, client, tuple(names))
+                said = (await answer) if isinstance(answer, Deferred) else answer
+        finally:
+            del self._asked[asked]
+        return self._allow(client, names, said, asked.isKept)
+
     def _allow(
-        self, client: Client, names: Sequence[str], answer: object
+        self, client: Client, names: Sequence[str], answer: object, isKept: bool = True
     ) -> Mapping[str, StartPosition]:
         """
         Remember that names may be read.
+
+        @param isKept: L{False} to remember nothing.
 
         @return: Where they begin.
 
@@ -155,7 +206,7 @@ class SubscribeHook:
             seconds = min(max(float(allowed.expires), LEAST_SECONDS), MOST_SECONDS)
         except (CometError, TypeError, ValueError, AttributeError) as error:
             raise self._questions.notAllowed(SUBSCRIBE, str(error)[:256]) from None
-        for name in names:
+        for name in names if isKept else ():
             self.allowed.add(client, name, seconds)
         return starts
 

@@ -159,6 +159,57 @@ class SubscribeHookTests(HubTestCase):
             self.begin(said)
         self.assertEqual([name for name, _ in self.hooks.questions], ["ada", "ben", "ada"])
 
+    def test_disconnectedWhileAsked(self) -> None:
+        """
+        A client that is disconnected while it waits for an answer is asked about again, as
+        often as that happens: the answer may be older than the order.  Nothing of an old answer
+        is remembered, and it opens no reader.
+        """
+        ada, ben = (get("/channels/asked/a?transport=poll", f"X-Name: {n}") for n in ("ada", "ben"))
+        wires = [self.begin(said) for said in (ada, ben)]
+        for index in (0, 2):
+            self.successResultOf(self.hub.disconnect("ada"))
+            self.reply(index)
+            self.assertEqual(wires[0].take(), b"")
+        self.reply(1)
+        self.assertIn(b"200 OK", wires[1].take())
+        self.reply(3, Forbidden("no more"))
+        self.assertIn(b"403 Forbidden", wires[0].take())
+        for said in (ada, ben):
+            self.begin(said)
+        asked = [name for name, _ in self.hooks.questions]
+        self.assertEqual(asked, ["ada", "ben", "ada", "ada", "ada"])
+        self.assertEqual(self.hook.places.waiting, 1)
+
+    def test_disconnectedAnsweredAtOnce(self) -> None:
+        """
+        What is asked again may be answered at once, or be refused at once.
+        """
+        for answer, status in ((Allowed("-1"), b"200 OK"), (Forbidden("no"), b"403 Forbidden")):
+            wire = self.begin(get("/channels/asked/a?transport=poll", "X-Name: ada"))
+            self.successResultOf(self.hub.disconnect("ada"))
+            waits, self.hooks.answer = self.hooks.answer, answer
+            self.reply(-1)
+            self.assertIn(status, wire.take())
+            self.hooks.answer = waits
+            self.hook.forget(lambda client: True)
+        self.assertEqual(self.hook.places.waiting, 0)
+
+    def test_otherSettingsWhileAsked(self) -> None:
+        """
+        What is asked while the hub is given other hooks is answered by the former ones, and not
+        remembered.
+        """
+        said = get("/channels/asked/a?transport=poll", "X-Name: ada")
+        wire = self.begin(said)
+        before, self.hooks = self.hooks, Hooks()
+        self.hub.useHooks(self.hooks, [("asked/*", ["subscribe"])])
+        before.reply(0)
+        self.turn()
+        self.assertIn(b"200 OK", wire.take())
+        self.begin(said)
+        self.assertEqual(self.hooks.questions, [("ada", ("asked/a",))])
+
     def test_rightsComeFirst(self) -> None:
         """
         Nothing is asked about who has no right; nor about a key holder.
