@@ -17,6 +17,7 @@ from comet.client.failures import (
     Closed,
     Ended,
     Lost,
+    NoToken,
     Untrusted,
     isFromServer,
     isTemporary,
@@ -212,7 +213,7 @@ class Reading:
                 # Come back at once, from where it stands: nothing is lost.
                 continue
             except CometError as error:
-                delay = self._lost(error)
+                delay = self._lost(error, link)
                 self._tell(error, delay)
             finally:
                 link.close()
@@ -226,7 +227,7 @@ class Reading:
         deadline = now() + timing.timeout
         yield from link.open(deadline)
         credential = self._requester.credential
-        shown, dueAt = credential.word, credential.dueAt
+        dueAt = credential.dueAt
         while True:
             envelopes = yield from link.receive(deadline)
             end = self._arrive(envelopes)
@@ -240,7 +241,7 @@ class Reading:
                 deadline = now() + 2 * timing.heartbeat
                 if now() >= dueAt:
                     # Heartbeats bring this about also where there are no messages.
-                    if (yield from credential.hasNext(shown)):
+                    if (yield from credential.hasNext(link.shown)):
                         raise _Due("there is another token to show")
                     dueAt = credential.dueAt
 
@@ -264,7 +265,7 @@ class Reading:
                 self._failures = 0
         return None
 
-    def _lost(self, error: CometError) -> float:
+    def _lost(self, error: CometError, link: Link) -> float:
         """
         Choose when to come back, and by which transport.
 
@@ -274,8 +275,13 @@ class Reading:
         """
         if isinstance(error, _ServerClosed) and error.closing.retry is None:
             error = Ended(error.closing.code, error.closing.message, self._standing.names)
-        if self._requester.credential.isOver(error):
+        if self._requester.credential.isOver(error, link.shown):
             return self._delay(0.0)
+        if isinstance(error, NoToken):
+            if not self._wasOpen:
+                # A mistake in the function, perhaps, which the application should see.
+                raise error.error
+            return self._delay(None)
         if isinstance(error, (Ended, Untrusted)):
             raise error
         if isinstance(error, _ServerClosed):

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeAlias
 
 from comet.client.clientsteps import Ask, Steps
-from comet.client.failures import Ended
+from comet.client.failures import ClientError, NoToken
 from comet.errors import CometError, Unauthorized
 from comet.framing.strictjson import decode
 
@@ -86,20 +86,11 @@ class Credential:
         """
         return self._dueAt
 
-    def headers(self) -> Steps[dict[str, str]]:
-        """
-        Return the header that shows it; none without a credential.
-
-        @raise ValueError: If the function gives what can be no token.
-        """
-        word = yield from self.show()
-        return {} if word is None else {"Authorization": f"Bearer {word}"}
-
     def show(self) -> Steps[str | None]:
         """
         Return the key or token to show; L{None} without a credential.
 
-        @raise ValueError: If the function gives what can be no token.
+        @raise NoToken: If the function fails, or gives what can be no token.
         """
         # Another thread may find meanwhile that it is over.
         word = self._word
@@ -126,7 +117,7 @@ class Credential:
             word = _checkWord((yield Ask(give)))
         except Exception as error:
             if former is None:
-                raise
+                raise NoToken(error) from error
             # It may be good for a while.  Its text is not logged.
             _log.warning("there is no new token yet: %s", type(error).__name__)
             return former
@@ -135,23 +126,37 @@ class Credential:
             self._dueAt = self._now() + timeLeft(word, self._today())
         return word
 
-    def taken(self) -> None:
+    def taken(self, shown: str | None) -> None:
         """
-        The server has accepted it.
+        The server has accepted what was shown.
         """
-        self._wasTaken = True
+        # Another one may have replaced it meanwhile, which the server has not seen.
+        self._wasTaken = self._wasTaken or shown == self._word
 
-    def isOver(self, error: CometError) -> bool:
+    def isOver(self, error: CometError, shown: str | None) -> bool:
         """
-        Whether another credential helps after an error: it was accepted before, and there is a
-        function that gives another one.
+        Whether another credential helps after an error: there is another one by now, since several
+        requests find at about the same time that theirs is over; or it was accepted before, and
+        there is a function that gives another one.
+
+        @param shown: What was shown.
         """
         isRefused = isinstance(error, Unauthorized)
-        isExpired = isinstance(error, Ended) and error.code == "expired"
-        if self._give is None or not self._wasTaken or not (isRefused or isExpired):
+        isExpired = isinstance(error, ClientError) and error.code == "expired"
+        if self._give is None or not (isRefused or isExpired):
             return False
-        self._word = None
+        if shown == self._word:
+            if not self._wasTaken:
+                return False
+            self._word = None
         return True
+
+
+def headersOf(word: str | None) -> dict[str, str]:
+    """
+    Return the header that shows a key or token; none without one.
+    """
+    return {} if word is None else {"Authorization": f"Bearer {word}"}
 
 
 def timeLeft(token: str, today: float) -> float:

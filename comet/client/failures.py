@@ -10,6 +10,7 @@ of these::
           |    +-- Silent    silent         nothing came for two heartbeats, or no answer in time
           +-- Unsent         unsent         a publication could not be sent in time
           +-- Unanswered     unanswered     it was sent, not answered in time, and may be stored
+          +-- NoToken        noToken        the application's function gave no token
           +-- Untrusted      untrusted      the certificate of the server is not valid
           +-- BadAnswer      badAnswer      the server sent what the client cannot read
           +-- Ended          (the server's) the server has ended the reader, or some of its names
@@ -84,6 +85,21 @@ class Unanswered(ClientError):
     """
 
     code = "unanswered"
+
+
+class NoToken(ClientError):
+    """
+    The application's function for tokens failed, or gave what can be no token.
+
+    @ivar error: How it failed.
+    """
+
+    code = "noToken"
+
+    def __init__(self, error: Exception) -> None:
+        # The text of an error may have anything in it.
+        super().__init__(f"the function for tokens failed: {type(error).__name__}")
+        self.error = error
 
 
 class Untrusted(ClientError):

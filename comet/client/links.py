@@ -40,7 +40,11 @@ _SCRIPT_HEADERS: Final = {"Accept": "*/*", "Sec-Fetch-Site": "none"}
 class Link(Protocol):
     """
     One connection of a subscription.
+
+    @ivar shown: What it has shown last of the credential.
     """
+
+    shown: str | None
 
     def open(self, deadline: float) -> Steps[None]:
         """
@@ -80,6 +84,7 @@ class StreamLink:
         self._splitter: Splitter | None = None
         self._reader = EnvelopeReader()
         self._response: Response | None = None
+        self.shown: str | None = None
 
     def open(self, deadline: float) -> Steps[None]:
         """
@@ -93,7 +98,8 @@ class StreamLink:
             {**parameters, **self._standing.parameters()},
         )
         headers = {"Accept": self._contentType, "Cache-Control": "no-store"}
-        response = yield from self._requester.open("GET", url, headers, b"", deadline)
+        word = self.shown = yield from self._requester.credential.show()
+        response = yield from self._requester.open("GET", url, headers, b"", deadline, word)
         self._response = response
         if response.status != 200:
             body = yield from readBody(response, MAX_PROBLEM, deadline)
@@ -135,6 +141,7 @@ class PollLink:
         self._isBehind = False
         # When the last poll began.
         self._began = requester.now()
+        self.shown: str | None = None
 
     def open(self, deadline: float) -> Steps[None]:
         """
@@ -194,9 +201,10 @@ class PollLink:
         )
         accepted = _SCRIPT_HEADERS if isScript else {"Accept": "application/json"}
         headers = {**accepted, "Cache-Control": "no-store"}
-        answer = yield from self._requester.request("GET", url, headers, b"", deadline)
+        word = self.shown = yield from self._requester.credential.show()
+        answer = yield from self._requester.request("GET", url, headers, b"", deadline, word)
         if answer.status != 200:
-            raise readProblem(answer.status, answer.body, answer.retryAfter)
+            raise answer.problem
         return answer.body
 
     def close(self) -> None:

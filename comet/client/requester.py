@@ -12,10 +12,11 @@ from typing import Final
 from attrs import frozen
 
 from comet.client.clientsteps import USER_AGENT, Read, Request, Response, Sleep, Steps
-from comet.client.credential import Credential
+from comet.client.credential import Credential, headersOf
 from comet.client.failures import (
     BadAnswer,
     Lost,
+    NoToken,
     Silent,
     Unanswered,
     Unsent,
@@ -75,6 +76,13 @@ class Answer:
     status: int
     body: bytes
     retryAfter: str | None
+
+    @property
+    def problem(self) -> CometError:
+        """
+        The error that it stands for, where its status is not 2xx.
+        """
+        return readProblem(self.status, self.body, self.retryAfter)
 
 
 def delayAfter(failures: int, random: Random) -> float:
@@ -138,16 +146,17 @@ class Requester:
         over = self.now() + self.timing.patience
         wasSent, failures = False, 0
         while True:
+            word = yield from self._word()
             deadline = min(over, self.now() + self.timing.timeout)
             try:
-                response = yield from self.request(method, url, headers, body, deadline)
+                response = yield from self.request(method, url, headers, body, deadline, word)
                 if 200 <= response.status < 300:
                     return response.body
-                error: CometError = readProblem(response.status, response.body, response.retryAfter)
+                error: CometError = response.problem
             except Lost as lost:
                 error = lost
                 wasSent = wasSent or lost.wasSent
-            if self.credential.isOver(error):
+            if self.credential.isOver(error, word):
                 continue
             if not isTemporary(error):
                 raise error
@@ -175,9 +184,10 @@ class Requester:
         over = self.now() + self.timing.patience
         failures, isRenewed = 0, False
         while True:
+            word = yield from self._word()
             deadline = min(over, self.now() + self.timing.timeout)
             try:
-                answer = yield from self._once(method, url, headers, body, deadline)
+                answer = yield from self._once(method, url, headers, body, deadline, word)
             except Lost as lost:
                 delay = delayAfter(failures, self.random)
                 failures += 1
@@ -187,11 +197,22 @@ class Requester:
                 continue
             if 200 <= answer.status < 300:
                 return answer.body
-            error = readProblem(answer.status, answer.body, answer.retryAfter)
-            if isRenewed or not self.credential.isOver(error):
+            error = answer.problem
+            if isRenewed or not self.credential.isOver(error, word):
                 raise error
             # Refused before it had an effect.
             isRenewed = True
+
+    def _word(self) -> Steps[str | None]:
+        """
+        Return what a request shows.
+
+        @raise Exception: As the application's function for tokens fails.
+        """
+        try:
+            return (yield from self.credential.show())
+        except NoToken as failure:
+            raise failure.error from None
 
     def _given(self, error: CometError, wasSent: bool) -> CometError:
         if wasSent:
@@ -207,20 +228,23 @@ class Requester:
         headers: Mapping[str, str],
         body: bytes,
         deadline: float,
+        word: str | None,
     ) -> Steps[Answer]:
         """
         Make a request.  It must do no harm to make it twice: where the connection breaks, it is
         made once more at once, since the server may have closed a kept connection just then.
 
+        @param word: What is shown of the L{credential}.
+
         @raise Lost: If there was no answer.
         """
         try:
-            return (yield from self._once(method, url, headers, body, deadline))
+            return (yield from self._once(method, url, headers, body, deadline, word))
         except Lost as first:
             if isinstance(first, Silent) or not first.wasSent or self.now() >= deadline:
                 raise
         try:
-            return (yield from self._once(method, url, headers, body, deadline))
+            return (yield from self._once(method, url, headers, body, deadline, word))
         except Lost as second:
             # The server may have done what the first connection brought it.
             second.wasSent = True
@@ -233,8 +257,9 @@ class Requester:
         headers: Mapping[str, str],
         body: bytes,
         deadline: float,
+        word: str | None,
     ) -> Steps[Answer]:
-        response = yield from self.open(method, url, headers, body, deadline)
+        response = yield from self.open(method, url, headers, body, deadline, word)
         most = MAX_BYTES if response.status < 300 else MAX_PROBLEM
         data = yield from readBody(response, most, deadline)
         return Answer(response.status, data, response.header("retry-after"))
@@ -246,13 +271,16 @@ class Requester:
         headers: Mapping[str, str],
         body: bytes,
         deadline: float,
+        word: str | None,
     ) -> Steps[Response]:
         """
         Send a request.  Redirects are followed; those to another origin carry no credential.
 
+        @param word: What is shown of the L{credential}.
+
         @return: What to read the body from.  The caller closes it.
         """
-        shown = yield from self.credential.headers()
+        shown = headersOf(word)
         for _ in range(MOST_REDIRECTS + 1):
             own = shown if url.origin == self.url.origin else {}
             sent = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers, **own}
@@ -261,7 +289,7 @@ class Requester:
             mayFollow = REDIRECTS if method == "GET" else _KEEPING
             if response.status not in mayFollow or location is None:
                 if response.status < 300 and own:
-                    self.credential.taken()
+                    self.credential.taken(word)
                 return response
             response.close()
             url = redirected(url, location)

@@ -37,12 +37,13 @@ class TCPLink:
         self._reader = EnvelopeReader()
         self._response: Response | None = None
         self._isSubscribed = False
+        self.shown: str | None = None
 
     def open(self, deadline: float) -> Steps[None]:
         """
         See L{Link.open<comet.client.links.Link.open>}.
         """
-        word = yield from self._requester.credential.show()
+        word = self.shown = yield from self._requester.credential.show()
         commands: list[dict[str, Any]] = []
         if word is not None:
             commands.append({"id": _TOKEN, "token": word})
@@ -80,7 +81,7 @@ class TCPLink:
             # A heartbeat says nothing of names that the reader does not have yet.
             return [envelope] if envelope.close is not None else []
         if value.get("id") == _TOKEN:
-            self._requester.credential.taken()
+            self._requester.credential.taken(self.shown)
             return []
         if value.get("id") != _SUBSCRIBE:
             raise BadAnswer(f"{line[:64]!r} answers no command of the client")

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Final
 
 from comet.client.clientsteps import USER_AGENT, Socket, Steps, Texts, Upgrade
+from comet.client.credential import headersOf
 from comet.client.failures import BadAnswer, readProblem
 from comet.client.received import Envelope, EnvelopeReader
 from comet.client.requester import MOST_REDIRECTS, REDIRECTS, Requester, redirected
@@ -26,13 +27,15 @@ class WebSocketLink:
         self._standing = standing
         self._socket: Socket | None = None
         self._reader = EnvelopeReader()
+        self.shown: str | None = None
 
     def open(self, deadline: float) -> Steps[None]:
         """
         See L{Link.open<comet.client.links.Link.open>}.
         """
         credential = self._requester.credential
-        shown = yield from credential.headers()
+        self.shown = yield from credential.show()
+        shown = headersOf(self.shown)
         url = self._requester.resource(
             f"channels/{namesPath(self._standing.names)}",
             {"transport": "websocket", "time": "1", **self._standing.parameters()},
@@ -43,7 +46,7 @@ class WebSocketLink:
             self._socket = socket
             if socket.status == _SWITCHED:
                 if own:
-                    credential.taken()
+                    credential.taken(self.shown)
                 return
             location = socket.header("location")
             if socket.status not in REDIRECTS or location is None:

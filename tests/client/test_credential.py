@@ -11,12 +11,38 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from comet.client.clientsteps import Request, Upgrade
 from comet.client.credential import Credential, timeLeft
 from comet.client.failures import Ended
 from comet.client.received import Message
 from tests.client.playing import Reply, Script, silent
 
 TODAY = 1_700_000_000.0
+
+STORED = Reply(201, {}, [b'{"cursors":["k3f9a2-7"]}'])
+REFUSED = Reply(401, {}, [b'{"code":"unauthorized","detail":"it has expired"}'])
+
+# A reader whose token expires after its first message, and how it goes on.
+LIVE = Reply(
+    101,
+    {},
+    [
+        b'{"cursor":"k3f9a2-7"}',
+        b'{"channel":"a","cursor":"k3f9a2-8","data":8}',
+        b'{"cursor":"k3f9a2-8","close":{"code":"expired","message":"it is over","retry":0}}',
+    ],
+)
+LIVE_LATER = Reply(
+    101, {}, [b'{"cursor":"k3f9a2-8"}', b'{"channel":"a","cursor":"k3f9a2-9","data":9}']
+)
+
+
+def data(item: Any) -> Any:
+    """
+    Return the data of a message.
+    """
+    assert isinstance(item, Message)
+    return item.data
 
 
 def token(**claims: Any) -> str:
@@ -120,7 +146,7 @@ class RenewedTests(SynchronousTestCase):
         """
         Return what a request shows.
         """
-        return self.script.run(credential.headers())["Authorization"]
+        return self.script.run(credential.show()) or ""
 
     def test_requests(self) -> None:
         """
@@ -137,9 +163,9 @@ class RenewedTests(SynchronousTestCase):
             self.assertEqual(self.shown(credential), first)
         self.script.now += 30
         self.given = ["third"]
-        self.assertEqual(self.shown(credential), "Bearer third")
+        self.assertEqual(self.shown(credential), "third")
         self.script.now += 1e6
-        self.assertEqual(self.shown(credential), "Bearer third")
+        self.assertEqual(self.shown(credential), "third")
 
     def test_same(self) -> None:
         """
@@ -194,5 +220,97 @@ class RenewedTests(SynchronousTestCase):
         self.shown(credential)
         self.assertTrue(self.script.run(credential.hasNext(former)))
         self.assertFalse(self.script.run(credential.hasNext("other")))
-        credential.taken()
-        self.assertTrue(credential.isOver(Ended("expired", "", ())))
+        expired = Ended("expired", "", ())
+        # The server has not seen it, whatever becomes of those before it.
+        credential.taken(former)
+        self.assertFalse(credential.isOver(expired, "other"))
+        self.assertTrue(credential.isOver(expired, former))
+        credential.taken("other")
+        self.assertTrue(credential.isOver(expired, "other"))
+
+
+class OverTests(SynchronousTestCase):
+    """
+    Tokens that the server takes no more.
+    """
+
+    def setUp(self) -> None:
+        """
+        Count the tokens.
+        """
+        self.given: list[Any] = ["one", "two", "three"]
+
+    def give(self) -> str:
+        """
+        Give the next token, or fail.
+        """
+        given = self.given.pop(0)
+        if isinstance(given, Exception):
+            raise given
+        return str(given)
+
+    def test_requestsTogether(self) -> None:
+        """
+        Of requests that have shown the same token, the first that is refused asks for another.  The
+        others show that, also if the server has not seen it yet.
+        """
+        script = Script(STORED, REFUSED, REFUSED, STORED, STORED)
+        core = script.core(token=self.give)
+        script.run(core.publish("a", 0))
+        running = [core.publish("a", number) for number in (1, 2)]
+        asked = [next(each) for each in running]
+        refused = [script.do(each) for each in asked]
+        for steps, response in zip(running, refused, strict=True):
+            step = steps.send(response)
+            while not isinstance(step, Request):
+                step = steps.send(script.do(step))
+            self.assertEqual(step.headers["Authorization"], "Bearer two")
+            steps.close()
+        self.assertEqual(self.given, ["three"])
+
+    def test_subscriptionsTogether(self) -> None:
+        """
+        Subscriptions whose common token has expired ask for one other, and show it.
+        """
+        script = Script(*[LIVE] * 2, *[LIVE_LATER] * 2)
+        core = script.core(token=self.give)
+        readings = [core.subscribe("a") for _ in range(2)]
+        first, second = readings
+        for each in readings:
+            self.assertEqual(data(script.next(each)), 8)
+        self.assertIsNone(first.take())
+        while True:
+            step = first.step()
+            if isinstance(step, Upgrade):
+                break
+            if step is not None:
+                first.done(script.do(step))
+        self.assertEqual(data(script.next(second)), 9)
+        self.assertEqual(data(script.next(first)), 9)
+        shown = [script.headers(number)["Authorization"] for number in range(4)]
+        self.assertEqual(shown, ["Bearer one"] * 2 + ["Bearer two"] * 2)
+
+    def test_functionFails(self) -> None:
+        """
+        A subscription that was open comes back, though the function for tokens fails for a while,
+        or gives what is none.
+        """
+        script = Script(LIVE, LIVE_LATER)
+        told: list[Any] = []
+        core = script.core(token=self.give)
+        self.given[1:1] = [KeyError("secret"), "no token", OSError("away")]
+        reading = core.subscribe("a", onClose=told.append)
+        self.assertEqual([data(script.next(reading)) for _ in range(2)], [8, 9])
+        self.assertEqual([each.code for each in told], ["expired", *["noToken"] * 3])
+        self.assertNotIn("secret", str(told))
+        self.assertGreater(min(script.slept[1:]), 0)
+
+    def test_functionNeverWorked(self) -> None:
+        """
+        The first failure of the function is told as it is, to readers and publishers.
+        """
+        self.given = [KeyError("first"), KeyError("second")]
+        script = Script()
+        core = script.core(token=self.give)
+        self.assertRaises(KeyError, script.next, core.subscribe("a"))
+        self.assertRaises(KeyError, script.run, core.publish("a", 1))
