@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Any, TypeVar, cast
 
 from comet.client.asyncioexchanges import Exchanges
-from comet.client.awaiting import awaitItem, awaitSteps
+from comet.client.awaiting import CancelledToken, awaitItem, awaitSteps
 from comet.client.basesubscription import BaseSubscription
 from comet.client.batches import BATCH
 from comet.client.clientcore import Core
@@ -180,7 +180,7 @@ class Client:
             return None
         if isinstance(step, Ask):
             token = step.function()
-            return await token if isinstance(token, Awaitable) else token
+            return await self._ask(token) if isinstance(token, Awaitable) else token
         try:
             result = await self._exchange(step)
         except Exception:
@@ -195,6 +195,24 @@ class Client:
     def _check(self) -> None:
         if self._isClosed:
             raise Closed("the client is closed")
+
+    async def _ask(self, giving: Awaitable[str]) -> str:
+        """
+        Wait for a token, but not for longer than the client is open.
+        """
+        asked = asyncio.ensure_future(giving)
+        self._waiting.add(asked)
+        try:
+            return await asked
+        except asyncio.CancelledError:
+            self._check()
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            # The function was, by itself; no caller has given up.
+            raise CancelledToken from None
+        finally:
+            self._waiting.discard(asked)
 
     async def _exchange(self, step: Opening | Read | Texts) -> object:
         exchanges = self._exchanges
@@ -251,7 +269,7 @@ def _dispose(task: asyncio.Task[Any]) -> None:
     """
     Close what a task has brought that nothing waits for any more.
     """
-    if not task.cancelled() and task.exception() is None:
+    if not task.cancelled() and task.exception() is None and hasattr(task.result(), "close"):
         task.result().close()
 
 
@@ -283,7 +301,8 @@ class Subscription(BaseSubscription, AsyncIterator["Message | Gap"]):
 
     async def _do(self, step: Step) -> object:
         if self._task is None:
-            if not isinstance(step, Opening):
+            # The others end when their connection is closed.
+            if not isinstance(step, Opening | Sleep | Ask):
                 return await self._client._do(step)
             self._task = self._client._begin(step)
         await asyncio.wait({self._task})

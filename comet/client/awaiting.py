@@ -30,6 +30,15 @@ class GivenUp(BaseException):
     """
 
 
+class CancelledToken(Exception):
+    """
+    The application's function for tokens was cancelled, and not by the caller that waits.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("the function for tokens was cancelled")
+
+
 async def awaitSteps(steps: Steps[T], do: Do) -> T:
     """
     Do all steps.

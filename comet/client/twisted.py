@@ -25,7 +25,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.python.failure import Failure
 
-from comet.client.awaiting import GivenUp, awaitItem, awaitSteps
+from comet.client.awaiting import CancelledToken, GivenUp, awaitItem, awaitSteps
 from comet.client.basesubscription import BaseSubscription
 from comet.client.batches import BATCH
 from comet.client.clientcore import Core
@@ -233,11 +233,25 @@ class Client:
             return await exchanges.connect(step)
         if isinstance(step, Ask):
             token = step.function()
-            return await token if isinstance(token, Awaitable) else token
+            return await self._ask(token) if isinstance(token, Awaitable) else token
         if isinstance(step, Sleep):
             await self._sleep(step)
             return None
         return await exchanges.texts(step)
+
+    async def _ask(self, giving: Awaitable[str]) -> str:
+        """
+        Wait for a token, but not for longer than the client is open.
+        """
+
+        async def give() -> str:
+            try:
+                return await giving
+            except CancelledError:
+                # By itself; where the caller gives up, this is heard of no more.
+                raise CancelledToken from None
+
+        return await self._waits.forever(Deferred.fromCoroutine(give()))
 
     async def _sleep(self, step: Sleep) -> None:
         sleeping: Deferred[None] = Deferred()
@@ -296,7 +310,7 @@ class _Begun:
             self._doing.cancel()
 
     def _dispose(self) -> None:
-        if self._result is not None and not isinstance(self._result, Failure):
+        if hasattr(self._result, "close"):
             self._result.close()
 
 
@@ -345,7 +359,8 @@ class Subscription(BaseSubscription, AsyncIterator["Message | Gap"]):
         Do a step, or wait on for the result of one that was begun.
         """
         if self._begun is None:
-            if not isinstance(step, Opening):
+            # The others end when their connection is closed.
+            if not isinstance(step, Opening | Sleep | Ask):
                 return await self._client._do(step)
             self._begun = _Begun(Deferred.fromCoroutine(self._client._do(step)))
         try:

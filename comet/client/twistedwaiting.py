@@ -51,38 +51,63 @@ class Waits:
 
         @raise CancelledError: If the caller has given up.
         """
-        isOver = isEnded = False
+        isOver = False
 
         def over() -> None:
             nonlocal isOver
             isOver = True
             waiting.cancel()
 
-        def cancel(_: object) -> None:
-            nonlocal isEnded
-            isEnded = True
-            given.cancel()
-
-        def done(result: Any) -> None:
-            if not isEnded:
-                waiting.callback(result)
-            elif late is not None and not hasattr(result, "getTraceback"):
-                late(result)
-
-        waiting: Deferred[T] = Deferred(cancel)
-        given.addBoth(done)
+        waiting = _waitFor(given, late)
         timer = self.clock.callLater(max(deadline - self.clock.seconds(), 0), over)
-        self._waiting.add(waiting)
         try:
-            return await waiting
+            return await self._waitOn(waiting)
         except CancelledError:
             if isOver:
                 raise TimeoutError from None
             raise
         finally:
-            self._waiting.discard(waiting)
             if timer.active():
                 timer.cancel()
+
+    async def forever(self, given: Deferred[T]) -> T:
+        """
+        Wait for a result, however long it takes.
+
+        @raise CancelledError: If the caller has given up.
+        """
+        return await self._waitOn(_waitFor(given, None))
+
+    async def _waitOn(self, waiting: Deferred[T]) -> T:
+        self._waiting.add(waiting)
+        try:
+            return await waiting
+        finally:
+            self._waiting.discard(waiting)
+
+
+def _waitFor(given: Deferred[T], late: Callable[[T], object] | None) -> Deferred[T]:
+    """
+    Make a wait for a result.  To cancel it cancels what gives the result, too.
+
+    @param late: Is called with a result that comes when the wait was cancelled.
+    """
+    isEnded = False
+
+    def cancel(_: object) -> None:
+        nonlocal isEnded
+        isEnded = True
+        given.cancel()
+
+    def done(result: Any) -> None:
+        if not isEnded:
+            waiting.callback(result)
+        elif late is not None and not hasattr(result, "getTraceback"):
+            late(result)
+
+    waiting: Deferred[T] = Deferred(cancel)
+    given.addBoth(done)
+    return waiting
 
 
 class Arrivals:

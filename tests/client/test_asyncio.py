@@ -10,11 +10,22 @@ from typing import Any
 
 from twisted.trial.unittest import TestCase
 
+from comet.client import requester
 from comet.client.asyncio import Client, Message
 from comet.client.failures import Closed
 from tests.client.awkwardcontract import AwkwardContract
 from tests.client.contract import ShellContract
 from tests.edge.case import EdgeTestCase
+
+
+def loseToken(client: Client) -> None:
+    """
+    Let the server take the token of a client no more, and cut its connection.
+    """
+    client._core._requester.credential._word = "1" * 20
+    assert client._exchanges is not None
+    for each in list(client._exchanges.sockets):
+        each.close()
 
 
 class AsyncioShell:
@@ -156,4 +167,68 @@ class AsyncioTests(AsyncioShell, ShellContract, EdgeTestCase):
             client = self.makeClient(token=give)
             self.assertTrue(await client.publish("closed", 1))
 
+        self.play(play())
+
+    def test_tokenCancelled(self) -> None:
+        """
+        A function for tokens that is cancelled by itself has failed: a subscription that was open
+        comes back.  A caller that gives up its wait meanwhile does not call the function again.
+        """
+        asked = 0
+
+        async def give() -> str:
+            nonlocal asked
+            asked += 1
+            if asked == 2:
+                raise asyncio.CancelledError
+            await asyncio.sleep(0.02)
+            return self.site.key
+
+        async def play() -> None:
+            client, channel = self.makeClient(token=give), self.channel("a")
+            async with client.subscribe(channel, since="earliest") as subscription:
+                for number in range(2):
+                    waiting = asyncio.create_task(subscription.__anext__())
+                    while not asked:
+                        await asyncio.sleep(0)
+                    if not number:
+                        waiting.cancel()
+                        await asyncio.wait({waiting})
+                        waiting = asyncio.create_task(subscription.__anext__())
+                    await self.makeClient(key=self.site.key).publish(channel, number)
+                    item = await asyncio.wait_for(waiting, 60)
+                    assert isinstance(item, Message)
+                    self.assertEqual(item.data, number)
+                    loseToken(client)
+            self.assertEqual(asked, 3)
+
+        self.play(play())
+
+    def test_closedWhileWaiting(self) -> None:
+        """
+        A reader ends at once when its subscription or its client is closed, while the function for
+        tokens is waited for, or the time to come back.
+        """
+
+        async def give() -> str:
+            await asyncio.get_running_loop().create_future()
+            return "never"
+
+        async def play() -> None:
+            cases: list[dict[str, Any]] = [{"token": give}, {"url": "http://127.0.0.1:1"}]
+            for options in cases:
+                for isClient in (True, False):
+                    client = self.makeClient(**options)
+                    told: list[object] = []
+                    subscription = client.subscribe("a", onClose=told.append)
+                    waiting = asyncio.create_task(subscription.__anext__())
+                    await asyncio.sleep(0.01)
+                    while "url" in options and not told:
+                        await self.pause()
+                    await (client if isClient else subscription).close()
+                    await asyncio.wait({waiting}, timeout=60)
+                    self.assertIsInstance(waiting.exception(), StopAsyncIteration)
+
+        self.patch(requester, "FIRST_DELAY", 1e6)
+        self.patch(requester, "LONGEST_DELAY", 1e6)
         self.play(play())

@@ -7,17 +7,29 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.ssl import Certificate, optionsForClientTLS
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
+from comet.client import requester
 from comet.client.failures import Closed, Unsent
 from comet.client.twisted import Client, Message, Timing
 from tests.client.awkwardcontract import AwkwardContract
 from tests.client.contract import ShellContract
 from tests.edge.case import EdgeTestCase
 from tests.edge.tls import authority
+
+# Where no server is.
+AWAY = "http://127.0.0.1:1"
+
+
+def loseToken(client: Client) -> None:
+    """
+    Let the server take the token of a client no more, and cut its connection.
+    """
+    client._core._requester.credential._word = "1" * 20
+    client._exchanges._connections.close()
 
 
 class TwistedShell:
@@ -156,3 +168,58 @@ class TwistedTests(TwistedShell, ShellContract, EdgeTestCase):
         made = authority()
         root = Certificate.loadPEM(made.certificate.read_bytes())
         return optionsForClientTLS("localhost", root)
+
+    def test_tokenCancelled(self) -> Deferred[None]:
+        """
+        A function for tokens whose Deferred is cancelled by itself, as one of C{treq} is when its
+        time is over, has failed: a subscription that was open comes back.
+        """
+        asked = 0
+
+        def give() -> Any:
+            nonlocal asked
+            asked += 1
+            return fail(CancelledError()) if asked == 2 else self.site.key
+
+        async def play() -> None:
+            client, channel = self.makeClient(token=give), self.channel("a")
+            subscription = client.subscribe(channel, since="earliest")
+            for number in range(2):
+                await self.makeClient(key=self.site.key).publish(channel, number)
+                item = await subscription.next()
+                assert isinstance(item, Message)
+                self.assertEqual(item.data, number)
+                loseToken(client)
+            self.assertEqual(asked, 3)
+            await subscription.close()
+
+        return self.play(play())
+
+    def test_closedWhileWaiting(self) -> Deferred[None]:
+        """
+        A reader ends at once when its subscription or its client is closed, while the function for
+        tokens is waited for, or the time to come back.
+        """
+        cancelled: list[object] = []
+
+        async def play() -> None:
+            cases: list[dict[str, Any]] = [
+                {"token": lambda: Deferred(cancelled.append)},
+                {"url": AWAY},
+            ]
+            for options in cases:
+                for isClient in (True, False):
+                    client = self.makeClient(**options)
+                    told: list[object] = []
+                    subscription = client.subscribe("a", onClose=told.append)
+                    waiting = subscription.next()
+                    while "url" in options and not told:
+                        await self.pause()
+                    await (client if isClient else subscription).close()
+                    self.assertTrue(waiting.called)
+                    await self.assertFailure(waiting, Closed)
+            self.assertEqual(len(cancelled), 2)
+
+        self.patch(requester, "FIRST_DELAY", 1e6)
+        self.patch(requester, "LONGEST_DELAY", 1e6)
+        return self.play(play())
