@@ -32,6 +32,7 @@ from comet.errors import CometError
 from comet.fanout.application import Subscription
 from comet.framing.orders import Order, encodeOrder, readOrderPayload, readPayload
 from comet.framing.strictjson import encode
+from comet.hooks.hookclients import AskedAnew
 from comet.interfaces.access import IAccess
 from comet.interfaces.busabilities import INodesBus
 from comet.interfaces.messagebus import IMessageBus
@@ -89,6 +90,8 @@ class Control:
 
     @ivar kept: What is revoked on all nodes, as the bus keeps it.
 
+    @ivar askedAnew: The clients about which the backend has to be asked anew.
+
     @ivar forgetting: Called with a function that tells which clients an order concerns:
         what was remembered of these is to be forgotten.  They must not raise.
 
@@ -121,6 +124,7 @@ class Control:
         self.inForce = InForce(bus, self.now, clock, self._endRevoked)
         self.revocations = self.inForce.revocations
         self.kept = self.inForce.kept
+        self.askedAnew = AskedAnew()
         self.forgetting: list[Callable[[Callable[[Client], bool]], object]] = []
         self.others: dict[str, Callable[[Message], object]] = {}
         self._subscribe = subscribe
@@ -256,6 +260,8 @@ class Control:
         """
         revocations = self.revocations
         named = {each.client for each in revocations} - {""}
+        for name in named:
+            self.askedAnew.add(name)
         self._forget(lambda client: client.name in named or revocations.isRevoked(client))
         self._audience.end(revocations.isRevoked, lambda: REVOKED)
         self._audience.end(
@@ -397,6 +403,8 @@ class Control:
         """
         End the readers that an order concerns, or their names.
         """
+        if order.client:
+            self.askedAnew.add(order.client)
         self._forget(concerns)
         end = partial(self._audience.end, concerns, close, client=order.client, token=order.token)
         if not order.channels:

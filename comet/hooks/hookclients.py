@@ -5,7 +5,8 @@ Clients of which the backend has told, or is to tell.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from itertools import count
+from typing import Final, NamedTuple
 
 from attrs import field, frozen
 from twisted.internet.defer import Deferred
@@ -39,16 +40,59 @@ class Question(NamedTuple):
         return shown + len(self.credential or "") + len(self.address)
 
 
+# Numbers what the backend has told, and what was ordered since.
+_numbers = count(1)
+
+
 @frozen
 class HookClient(Client):
     """
     A client of which the backend has told.  Its C{until} is when it is to be asked again.
 
     @ivar question: What the backend was shown.
+
+    @ivar number: Is the higher, the later it was told.
     """
 
     # Never in a log line.
     question: Question | None = field(default=None, kw_only=True, eq=False, repr=False)
+    number: int = field(factory=lambda: next(_numbers), init=False, eq=False, repr=False)
+
+
+# Of how many clients it is known when they were ordered about.
+MOST_NAMES: Final = 10_000
+
+
+class AskedAnew:
+    """
+    The clients about which the backend has to be asked anew, since an order was given about
+    them: what it has told before counts no longer, also for requests that were under way
+    and for connections that go on.
+    """
+
+    def __init__(self) -> None:
+        # The number of the last order by the name of the client; and that of the last one
+        # that counts for all clients.
+        self._orders: dict[str, int] = {}
+        self._all = 0
+
+    def add(self, name: str) -> None:
+        """
+        An order about a client is given.
+        """
+        if len(self._orders) >= MOST_NAMES:
+            # It is safe to ask about others, too.
+            self._orders.clear()
+            self._all = next(_numbers)
+        self._orders[name] = next(_numbers)
+
+    def __contains__(self, client: Client) -> bool:
+        """
+        Tell whether the backend has to be asked about a client anew.
+        """
+        return isinstance(client, HookClient) and client.number < max(
+            self._all, self._orders.get(client.name, 0)
+        )
 
 
 # Asks which client it is, given the names of its first command, and whether it

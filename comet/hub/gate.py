@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from comet.access.leases import Leases
 from comet.access.lookups import Lookup, byCredential, findClient, identifyClient
 from comet.access.revocations import Revocations
 from comet.access.rights import Access
-from comet.errors import BadCredential, BadRequest, Forbidden, Unauthorized
-from comet.hooks.hookclients import UnaskedClient
+from comet.errors import BadCredential, BadRequest, Forbidden, Unauthorized, Unavailable
+from comet.hooks.hookclients import AskedAnew, UnaskedClient
 from comet.http.credentials import Credential, Credentials
 from comet.hub.hubsettings import Settings
 from comet.interfaces.access import IAccess, IPublisherAccess
@@ -39,10 +40,13 @@ class Gate:
         settings: Settings,
         leases: Leases,
         revoked: Revocations,
+        askedAnew: AskedAnew,
         wheel: TimerWheel,
     ) -> None:
         """
         @param revoked: What is revoked.
+
+        @param askedAnew: The clients about which the backend has to be asked anew.
 
         @param wheel: Ends lookups that take too long.
         """
@@ -50,6 +54,7 @@ class Gate:
         self.settings = settings
         self.leases = leases
         self._revoked = revoked
+        self._askedAnew = askedAnew
         self._wheel = wheel
         # The access object that was last looked at, and what was found.
         self._seenAccess: IAccess | None = None
@@ -67,6 +72,42 @@ class Gate:
         seconds = self.settings.identifySeconds
         wheel, admit = self._wheel, self._revoked.admit
         return identifyClient(self.access, credentials, wheel, seconds, admit)
+
+    def checkStanding(self, client: Client) -> None:
+        """
+        Check that what is known of a client still counts.
+
+        @raise CometError: If not.
+        """
+        self._revoked.admit(client)
+        self._checkAsked(client)
+
+    def mustAskAnew(self, client: Client) -> bool:
+        """
+        Tell whether the backend has to be asked about a client anew, since it was
+        disconnected, or something of it was revoked.
+        """
+        # Each publication asks for it.
+        return client.known is Known.HOOK and client in self._askedAnew
+
+    def _checkAsked(self, client: Client) -> None:
+        if self.mustAskAnew(client):
+            # It may be allowed what it asks for.
+            raise Unavailable("what the client may do has to be found out again", 1.0)
+
+    def askAnew(self, client: Client) -> Client | Lookup:
+        """
+        Find out which client takes the place of one about which the backend has to be asked
+        anew.
+
+        @return: As L{identify}; L{ANONYMOUS} if the backend refuses it.
+
+        @raise CometError: If it cannot be found out.
+        """
+        access: Any = self.access
+        renew = getattr(access, "renew", lambda client: None)
+        seconds = self.settings.identifySeconds
+        return findClient(lambda: renew(client) or ANONYMOUS, self._wheel, seconds)
 
     def ask(
         self, client: UnaskedClient, names: Sequence[str], isPublishing: bool
@@ -121,6 +162,8 @@ class Gate:
 
         @raise CometError: If it may not.
         """
+        if client.known is Known.HOOK:
+            self._checkAsked(client)
         if not self._revoked.isQuiet:
             self._revoked.admit(client)
             for channel in channels:
@@ -137,7 +180,7 @@ class Gate:
 
         @raise CometError: If there is none.
         """
-        self._revoked.admit(client)
+        self.checkStanding(client)
         access = self.access
         if IPublisherAccess.providedBy(access) and speaksFor(
             type(access), "checkPublisher", "checkPublish"
@@ -159,6 +202,8 @@ class Gate:
                 f"{held + len(names)} names are too many for one reader: "
                 f"{limits.maxChannels} are allowed"
             )
+        if client.known is Known.HOOK:
+            self._checkAsked(client)
         if not self._revoked.isQuiet:
             self._revoked.admit(client)
             for name in names:

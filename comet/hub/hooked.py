@@ -135,7 +135,7 @@ class Hooked(Membership):
 
         def call() -> Deferred[dict[str, Any]]:
             hook = self.checkCall()
-            self._revoked.admit(client)
+            self.checkStanding(client)
             self.bursts.store()
             return hook.call(client, method, data, peer)
 

@@ -107,7 +107,14 @@ class Readership(Gate):
         )
         self._audience = Audience(self.fanout)
         self.control = Control(bus, self._audience, leases, subscribe, self.clock)
-        super().__init__(access, settings, leases, self.control.revocations, self.fanout.wheel)
+        super().__init__(
+            access,
+            settings,
+            leases,
+            self.control.revocations,
+            self.control.askedAnew,
+            self.fanout.wheel,
+        )
         self.clientLimits = ClientLimits(settings.clients, self.fanout.seconds)
         self.refusals = Refusals(self.fanout.seconds)
         self.accessLog: AccessLog | None = None

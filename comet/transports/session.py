@@ -123,8 +123,9 @@ class Session(CommandFlow):
         See L{CommandFlow._begin}.
         """
         client = self._client
+        mustAsk = isinstance(client, UnaskedClient) or self._hub.mustAskAnew(client)
         if isinstance(command, Publish):
-            if not isinstance(client, UnaskedClient) or self._ask(client, command, raw):
+            if not mustAsk or self._ask(client, command, raw):
                 self._publish(command)
             return
         # What is no command counts as one.
@@ -133,14 +134,14 @@ class Session(CommandFlow):
         if isinstance(command, CommandError):
             self._refuse(command.id, command.error)
             return
-        if isinstance(client, UnaskedClient):
-            if isinstance(command, _ASKED) and not self._ask(client, command, raw):
-                return
+        if mustAsk and isinstance(command, _ASKED) and not self._ask(client, command, raw):
+            return
         self._carryOut(command)
 
-    def _ask(self, client: UnaskedClient, command: Command, raw: Raw) -> bool:
+    def _ask(self, client: Client, command: Command, raw: Raw) -> bool:
         """
-        Have the backend asked which client this is, with its first names or call.
+        Have the backend asked which client this is, with its first names or call, or with
+        those that are the first since an order about it.
 
         @param raw: The command.
 
@@ -154,11 +155,16 @@ class Session(CommandFlow):
         elif isinstance(command, Subscribe):
             names = command.names
         try:
-            known = self._hub.ask(client, names, isPublishing)
+            if isinstance(client, UnaskedClient):
+                become = self._become
+                known = self._hub.ask(client, names, isPublishing)
+            else:
+                become = self._replace
+                known = self._hub.askAnew(client)
             if isinstance(known, Client):
                 if known is client:
                     return True
-                self._become(known)
+                become(known)
         except Exception:
             self._refuseLater(Failure(), command.id)
             return False
@@ -175,7 +181,7 @@ class Session(CommandFlow):
             try:
                 if isinstance(result, CometError):
                     raise result
-                self._become(result)
+                become(result)
             except CometError:
                 self._refuseLater(Failure(), command.id)
             else:
@@ -195,6 +201,15 @@ class Session(CommandFlow):
         self._hub.clientChanged(self.reader, client)
         self._client = client
         self._name = client.name
+
+    def _replace(self, client: Client) -> None:
+        """
+        Take another client in place of one about which the backend was asked anew.
+
+        @raise TooMany: As L{_become}.
+        """
+        self._hub.clientChanged(self.reader, client)
+        self.clientRenewed(client)
 
     def _carryOutAgain(self, raw: Raw) -> None:
         """
