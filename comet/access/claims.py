@@ -20,6 +20,9 @@ TOLERANCE: Final = 5.0
 # The values of C{typ} that a token for comet may have, in lower case.
 _TYPES: Final = frozenset({"jwt", "at+jwt", "comet+jwt"})
 
+# How deeply the claims of a token may be nested.
+MAX_DEPTH: Final = 64
+
 # How many characters an identifier of a token may have.
 MAX_ID: Final = 255
 

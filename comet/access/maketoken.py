@@ -4,14 +4,16 @@ Making a token, with the secret or the private key that the server verifies toke
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from attrs import field, frozen
 
-from comet.access.claims import ClaimRules, readClaims
-from comet.access.tokenkeys import MIN_SECRET
+from comet.access.claims import MAX_DEPTH, ClaimRules, readClaims
+from comet.access.jwtform import MAX_TOKEN
+from comet.access.tokenkeys import MAX_KEY_FILE, MIN_SECRET
+from comet.errors import BadMessage
+from comet.framing.strictjson import encode
 
 
 @frozen
@@ -63,8 +65,15 @@ def makeToken(content: bytes, asked: TokenRequest, now: float) -> str:
     # A mistake is told here, rather than by a server.
     rules = ClaimRules(asked.issuer, asked.audience, lifetime=asked.seconds)
     readClaims(claims, rules, claims["iat"])
+    try:
+        payload = encode(claims, MAX_DEPTH)
+    except BadMessage as error:
+        raise ValueError(f"what the token says is no JSON for a server: {error.detail}") from None
     header = {"typ": "JWT"} if asked.keyID is None else {"typ": "JWT", "kid": asked.keyID}
-    return PyJWS().encode(json.dumps(claims).encode(), key, algorithm, header)
+    token = PyJWS().encode(payload, key, algorithm, header)
+    if len(token) > MAX_TOKEN:
+        raise ValueError(f"the token has {len(token)} characters; {MAX_TOKEN} are allowed")
+    return token
 
 
 def _claims(asked: TokenRequest, now: float) -> dict[str, Any]:
@@ -91,6 +100,8 @@ def _signingKey(content: bytes) -> tuple[Any, str]:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+    if len(content) > MAX_KEY_FILE:
+        raise ValueError(f"the file of the key has more than {MAX_KEY_FILE} bytes")
     if b"-----BEGIN" not in content:
         secret = content.removesuffix(b"\n").removesuffix(b"\r")
         if len(secret) < MIN_SECRET:

@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
 
 from comet.access.accesssettings import ITokenVerifier
-from comet.access.claims import ClaimRules, checkHeader, readClaims
+from comet.access.claims import MAX_DEPTH, ClaimRules, checkHeader, readClaims
 from comet.access.jwks import KeySet
 from comet.access.jwtform import MAX_TOKEN
 from comet.access.rememberedtokens import RememberedTokens
@@ -24,9 +24,6 @@ from comet.model.clients import Client
 
 # With how many keys a token is tried that does not name its own.
 MAX_TRIED: Final = 8
-
-# How deeply the claims of a token may be nested.
-MAX_DEPTH: Final = 64
 
 # With which of them a key that is not known may have signed: one that is served is
 # public.

@@ -17,7 +17,7 @@ from comet.access.claims import ClaimRules
 from comet.access.granted import SUBJECT
 from comet.access.jwtform import isJWTForm
 from comet.access.maketoken import TokenRequest, makeToken
-from comet.access.tokenkeys import TokenKey, readTokenKeys
+from comet.access.tokenkeys import MAX_KEY_FILE, TokenKey, readTokenKeys
 from comet.command.console import Failed, Refused, printable, say, show, showJSON, strong
 from comet.command.givencredentials import givenToken
 from comet.errors import BadCredential
@@ -110,7 +110,8 @@ def _readJSON(text: str) -> Any:
 def _readFile(path: str) -> bytes:
     try:
         with open(path, "rb") as file:
-            return file.read()
+            # One byte more than the file of a key may have: enough to see that it is none.
+            return file.read(MAX_KEY_FILE + 1)
     except OSError as error:
         raise Failed(f"the key {path!r} cannot be read: {error.strerror}") from None
 

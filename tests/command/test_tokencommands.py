@@ -14,7 +14,7 @@ import jwt
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from comet.access.claims import ClaimRules
-from comet.access.tokenkeys import readTokenKeys
+from comet.access.tokenkeys import MAX_KEY_FILE, readTokenKeys
 from comet.access.tokens import TokenVerifier
 from comet.model.clients import Client
 from comet.model.grants import Rights
@@ -120,6 +120,15 @@ class MakeTests(TokenCase):
             ("--key", self.file(publicPEM(privateKey("ES256")))),
             ("--key", self.secret, "--subscribe", "a//b"),
             ("--key", self.secret, "--subscribe", "{sub}"),
+            ("--key", self.file(b"s" * (MAX_KEY_FILE + 1))),
+            # What a server would not read: its JSON is strict, and its tokens are not so long.
+            *(("--key", self.secret, "--info", each) for each in ("NaN", "1e999", r'"\ud800"')),
+            *(
+                ("--key", self.secret, each, "\udcff")
+                for each in ("--jti", "--issuer", "--audience")
+            ),
+            ("--key", self.secret, "--info", "[" * 80 + "]" * 80),
+            ("--key", self.secret, *("--subscribe", "c" * 200) * 80),
         ):
             done = self.command("token", "make", *words)
             self.assertEqual((done.code, done.out, done.err.count("\n")), (1, "", 1))
