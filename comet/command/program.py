@@ -4,6 +4,8 @@ The whole of the command C{comet}.
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, Final
@@ -12,9 +14,9 @@ import click
 
 from comet.command.benchcommand import benchCommand
 from comet.command.checkcommand import checkCommand
-from comet.command.codes import DONE, INTERRUPTED
+from comet.command.codes import DONE, FAILED, INTERRUPTED
 from comet.command.completion import NAME, completionCommand
-from comet.command.console import hasColours, show
+from comet.command.console import Failed, hasColours, show
 from comet.command.presencecommand import presenceCommand
 from comet.command.publishcommand import publishCommand
 from comet.command.tailcommand import tailCommand
@@ -56,6 +58,13 @@ for each in _COMMANDS:
     program.add_command(each)
 
 
+def _forgetOutput() -> None:
+    """
+    Drop what could not be written: Python would try it once more, and end with a code of its own.
+    """
+    sys.stdout = open(os.devnull, "w", encoding="utf-8")
+
+
 def run(words: Sequence[str] | None = None) -> int:
     """
     Run the command.
@@ -77,4 +86,9 @@ def run(words: Sequence[str] | None = None) -> int:
         return error.exit_code
     except click.Abort:
         return INTERRUPTED
+    except OSError as error:
+        # What else cannot be read or written is told where that is known.
+        Failed(f"the standard input or output cannot be used: {error.strerror}").show()
+        _forgetOutput()
+        return FAILED
     return DONE if result is None else int(result)

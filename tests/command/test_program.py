@@ -75,6 +75,33 @@ class HelpTests(CommandTestCase):
             self.assertIn(words[-1] if words[-1] != "x" else "--jsn", done.err)
 
 
+class OutputTests(CommandTestCase):
+    """
+    The standard output.
+    """
+
+    if not os.path.exists("/dev/full"):
+        skip = "there is no /dev/full"
+
+    def test_full(self) -> None:
+        """
+        A command whose result finds no room says so in one line, and has failed: where it writes
+        the result, and where click writes the help.
+        """
+        config = self.file("")
+        for words in (("check", config), ("check", config, "--json"), ("--help",), ("--version",)):
+            with open("/dev/full", "w") as full:
+                done = subprocess.run(
+                    [*ENTRY, *words],
+                    stdout=full,
+                    stderr=subprocess.PIPE,
+                    env={**self.environment, "PYTHONPATH": os.pathsep.join(sys.path)},
+                    text=True,
+                )
+            self.assertEqual(done.returncode, 1, words)
+            self.assertRegex(done.stderr, r"\Acomet: [^\n]*No space left on device\n\Z")
+
+
 class CompletionTests(CommandTestCase):
     """
     Completion of the words in shells.
