@@ -13,6 +13,7 @@ standard error.  Its exit code is one of L{codes<comet.command.codes>}.
   - L{givencredentials}: the key or token that a command is given
   - L{checkcommand}: C{comet check}
   - L{tokencommands}: C{comet token}
+  - L{numberranges}: numbers that options take
   - L{serveroptions}: how the commands that talk to a server reach it
   - L{inputlines}: lines of the standard input, as they come
   - L{stopping}: signals that wait until a piece of work is done

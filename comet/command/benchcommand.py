@@ -14,7 +14,15 @@ from comet.command.codes import DONE, FAILED
 from comet.command.console import Failed, progress, show, showJSON, strong
 from comet.command.latencies import Latencies
 from comet.command.marks import Marks
-from comet.command.serveroptions import certificates, credentialOf, failures, serverOptions
+from comet.command.numberranges import NumberRange
+from comet.command.serveroptions import (
+    certificates,
+    checkHTTP,
+    credentialOf,
+    failures,
+    serverOptions,
+)
+from comet.model.channels import parseChannel
 
 if TYPE_CHECKING:
     from comet.command.benchrun import Asked, Run
@@ -36,7 +44,7 @@ _QUANTILES = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99))
 )
 @click.option(
     "--rate",
-    type=click.FloatRange(0, 100_000),
+    type=NumberRange(0, 100_000),
     default=50.0,
     show_default=True,
     help="How many a second; 0 publishes the next when all readers have the last.",
@@ -86,6 +94,7 @@ def benchCommand(
         raise Failed(
             "this needs packages that are not installed: pip install 'comet-push[cli]'"
         ) from None
+    checkHTTP(url)
     key, token = credentialOf(keyFile, tokenFile)
     given = key or token
     headers = {} if given is None else {"Authorization": f"Bearer {given}"}
@@ -94,7 +103,9 @@ def benchCommand(
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     word = secrets.token_hex(8)
-    asked = Asked(channel or f"bench/{word}", transport, readers, messages, rate, size)
+    with failures():
+        name = parseChannel(f"bench/{word}" if channel is None else channel)
+    asked = Asked(name, transport, readers, messages, rate, size)
     run = Run(target, asked, Marks(word, size))
     try:
         with failures():

@@ -20,6 +20,7 @@ from comet.command.givencredentials import (
     readKey,
     readToken,
 )
+from comet.command.numberranges import NumberRange
 from comet.errors import CometError, Unauthorized
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ _OPTIONS: Final = (
     ),
     click.option(
         "--patience",
-        type=click.FloatRange(0.1, 270.0),
+        type=NumberRange(0.1, 270.0),
         default=10.0,
         show_default=True,
         metavar="SECONDS",
@@ -138,14 +139,24 @@ def connect(
         raise Failed(
             "this needs packages that are not installed: pip install 'comet-push[cli]'"
         ) from None
-    if not isReader and url.startswith(("tcp://", "tls://")):
-        raise click.UsageError("The URL of raw TCP is for tail only; this needs one of HTTP.")
+    if not isReader:
+        checkHTTP(url)
     key, token = credentialOf(keyFile, tokenFile)
     timing, tls = Timing(patience=patience), certificates(caFile)
     try:
         return Client(url, key=key, token=token, transport=transport, timing=timing, tls=tls)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
+
+
+def checkHTTP(url: str) -> None:
+    """
+    Check that a URL is not that of raw TCP.
+
+    @raise click.UsageError: If it is.
+    """
+    if url.startswith(("tcp://", "tls://")):
+        raise click.UsageError("The URL of raw TCP is for tail only; this needs one of HTTP.")
 
 
 def certificates(path: str | None) -> ssl.SSLContext | None:

@@ -77,3 +77,21 @@ class BenchTests(NetworkTestCase):
         self.assertEqual((done.code, done.out), (1, ""))
         self.assertTrue(done.err.startswith("comet: lost: "), done.err)
         self.assertEqual(self.command("bench", "nonsense").code, 2)
+
+    def test_misuse(self) -> None:
+        """
+        Numbers that are none, and the URL of raw TCP, are misuse; and nothing is asked of the
+        server with a name that is no channel.
+        """
+        away = f"http://127.0.0.1:{freePort()}"
+        for words in (
+            ("bench", away, "--rate", "nan"),
+            ("bench", away, "--patience", "nan"),
+            ("tail", away, "a", "--patience", "nan"),
+            ("bench", away.replace("http", "tcp")),
+        ):
+            done = self.command(*words)
+            self.assertEqual((done.code, done.out), (2, ""), words)
+        for name in ("", "a//b", "a/*", "\udcff"):
+            done = self.command("bench", away, "--channel", name)
+            self.assertEqual((done.code, done.out, done.err.count("\n")), (3, "", 1), name)
