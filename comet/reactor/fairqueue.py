@@ -6,33 +6,26 @@ heads of the lines the one is next that would be finished first if all lines wer
 served at once, each at the same speed (weighted fair queuing, with equal weights).  So
 a client that brings one thing at a time is served next, however many things the others
 have waiting; and what costs much is served, too, once the others had as much.
+
+To know what would be finished when, the queue goes through that other way of serving, too:
+there a line may last longer than here, where all that it had is taken already, and as long
+as it does, the others get less.  New clients that come without an end, each with little, would
+get more and more there, so only L{MOST_LINES} of them count: what costs much waits for no more
+than so many times its own cost.
 """
 
 from __future__ import annotations
 
-from heapq import heappop, heappush
+from heapq import heappop, heappush, heapreplace
 from typing import Final, Generic, TypeVar
+
+# How many lines have shares, at most.
+MOST_LINES: Final = 256
 
 T = TypeVar("T")
 
 # When it would be finished, its number, its client, its cost, and the thing itself.
 _Entry = tuple[float, int, object, int, T]
-
-
-class _Line:
-    """
-    The line of one client.
-
-    @ivar finish: When the last thing in it would be finished.
-
-    @ivar count: How many things are in it.
-    """
-
-    __slots__ = ("count", "finish")
-
-    def __init__(self) -> None:
-        self.finish = 0.0
-        self.count = 0
 
 
 class FairQueue(Generic[T]):
@@ -45,7 +38,10 @@ class FairQueue(Generic[T]):
         # served at once.
         self._served = 0.0
         self._number = 0
-        self._lines: Final[dict[object, _Line]] = {}
+        # When the last thing of each line would be finished: of the lines that would not be
+        # empty yet.  They are in the heap with that time or with one that has grown since.
+        self._finishes: Final[dict[object, float]] = {}
+        self._lasting: Final[list[tuple[float, int, object]]] = []
         self._waiting: list[_Entry[T]] = []
 
     def __len__(self) -> int:
@@ -60,14 +56,14 @@ class FairQueue(Generic[T]):
 
         @param cost: In any unit; at least 1.
         """
-        line = self._lines.get(client)
-        if line is None:
-            line = self._lines[client] = _Line()
-        line.finish = max(line.finish, self._served) + cost
-        line.count += 1
         # Of equal ones the first that came is first; the thing itself is not compared.
         self._number += 1
-        heappush(self._waiting, (line.finish, self._number, client, cost, thing))
+        before = self._finishes.get(client)
+        finish = (self._served if before is None else before) + cost
+        self._finishes[client] = finish
+        if before is None:
+            heappush(self._lasting, (finish, self._number, client))
+        heappush(self._waiting, (finish, self._number, client, cost, thing))
 
     def nextCost(self) -> int:
         """
@@ -79,13 +75,35 @@ class FairQueue(Generic[T]):
         """
         Remove the next thing.  There must be one.
         """
-        _, _, client, cost, thing = heappop(self._waiting)
-        self._served += cost / len(self._lines)
-        line = self._lines[client]
-        line.count -= 1
-        if not line.count:
-            del self._lines[client]
-            if not self._lines:
-                # So the sum stays exact.
-                self._served = 0.0
+        _, _, _, cost, thing = heappop(self._waiting)
+        if self._waiting:
+            self._serve(cost)
+        else:
+            # So the sums stay exact.
+            self._served = 0.0
+            self._finishes.clear()
+            self._lasting.clear()
         return thing
+
+    def _serve(self, cost: float) -> None:
+        """
+        Go through what all lines would be served in the time in which one thing is.
+
+        @param cost: Of this thing.
+        """
+        lasting, finishes = self._lasting, self._finishes
+        while lasting:
+            first, number, client = lasting[0]
+            finish = finishes[client]
+            if finish > first:
+                heapreplace(lasting, (finish, number, client))
+                continue
+            lines = min(len(lasting), MOST_LINES)
+            untilEmpty = (finish - self._served) * lines
+            if untilEmpty > cost:
+                self._served += cost / lines
+                break
+            cost -= untilEmpty
+            self._served = finish
+            heappop(lasting)
+            del finishes[client]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis.strategies import integers, lists, none, one_of, sampled_from, tuples
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.reactor.fairqueue import FairQueue
+from comet.reactor.fairqueue import MOST_LINES, FairQueue
 
 
 def drained(queue: FairQueue[str]) -> str:
@@ -63,18 +63,56 @@ class FairQueueTests(SynchronousTestCase):
         self.assertEqual(self.queue.nextCost(), 1)
         self.assertEqual(drained(self.queue), "cab")
 
+    def test_newcomerIsNextWhereTheOthersBecomeFewer(self) -> None:
+        """
+        A publisher that comes with little is next, also while those that came together, each
+        with much, are served one after the other.
+        """
+        self.add("abcdefghijklmnopqrstuvwxy", 1000)
+        while self.queue:
+            self.add("Z")
+            self.assertEqual(self.queue.take(), "Z")
+            self.queue.take()
+
+    def test_newcomerIsNextWhereTheOthersComeAgain(self) -> None:
+        """
+        A publisher that comes with little is next, also while others come again, each some
+        time after it was served.
+        """
+        others = "abcdefghijklmnopqrstuvwxy"
+        self.add(others, 1000)
+        away: list[str] = []
+        for number in range(1000):
+            self.add("Z")
+            self.assertEqual(self.queue.take(), "Z")
+            away.append(self.queue.take())
+            while len(away) > number % len(others) // 2:
+                self.add(away.pop(0), 1000)
+
     def test_costlyIsTaken(self) -> None:
         """
-        What costs much is taken once all others together had as much for each.
+        What costs much is taken, though publishers that were not seen before come without
+        an end.
         """
-        self.add("a", 100)
-        for number in range(1000):
+        self.add("a", 300)
+        for number in range(2 * 300 * MOST_LINES):
             self.queue.add(number, "b", 1)
             if self.queue.take() == "a":
                 break
         else:
             self.fail("it was never taken")
-        self.assertLessEqual(number, 2 * 100)
+        self.assertLessEqual(number, 300 * MOST_LINES)
+
+    def test_costlyIsTakenBesideFew(self) -> None:
+        """
+        It is taken once each of the others had as much, where these come again.
+        """
+        self.add("a", 100)
+        for number in range(1000):
+            self.queue.add(number % 3, "b", 1)
+            if self.queue.take() == "a":
+                break
+        self.assertLessEqual(number, 4 * 100)
 
     def test_forgetsPublishers(self) -> None:
         """
@@ -82,7 +120,9 @@ class FairQueueTests(SynchronousTestCase):
         """
         self.add("abc" * 5, 7)
         drained(self.queue)
-        self.assertEqual((self.queue._lines, self.queue._served), ({}, 0.0))
+        self.assertEqual(
+            (self.queue._finishes, self.queue._lasting, self.queue._served), ({}, [], 0.0)
+        )
 
     @given(lists(one_of(none(), tuples(sampled_from("abc"), integers(1, 50))), max_size=60))
     def test_keepsOrder(self, steps: list[tuple[str, int] | None]) -> None:
