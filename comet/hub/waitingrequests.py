@@ -137,8 +137,9 @@ class WaitingRequests:
             return False
         self._held += 1
         self._isHolding = True
-        # In another turn, when a reader that was answered may have asked on.
-        self._questions.afterReading(partial(self._turns.later, self._haveRead))
+        # In the next turn, when a reader that was answered may have asked on.  Behind those
+        # that have work left, the bus would have nothing to do meanwhile.
+        self._questions.afterReading(partial(self._turns.later, self._haveRead, True))
         return True
 
     def _haveRead(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults
 
 from comet.bus.memory.bus import MemoryBus
 from comet.errors import Unavailable, Unknown
@@ -18,6 +18,7 @@ from comet.hub.hub import Hub
 from comet.hub.waitingrequests import MOST_ASKED, MOST_HELD, MOST_WHILE_READING
 from comet.model.messages import Publication, Published
 from comet.model.positions import HistoryPage
+from comet.reactor.turns import TURN
 from tests.fanout.case import HubTestCase
 
 
@@ -26,11 +27,14 @@ class LateBus(MemoryBus):
     Stores when it is told to.
 
     @ivar asked: What it is asked to store: the channel of each.
+
+    @ivar bursts: How many requests each burst had that it was asked to store.
     """
 
     def __init__(self, *given: Any, **options: Any) -> None:
         super().__init__(*given, **options)
         self.asked: list[str] = []
+        self.bursts: list[int] = []
         self._waiting: list[tuple[Deferred[Any], Sequence[Publication]]] = []
 
     def publish(self, publications: Sequence[Publication]) -> Deferred[Sequence[Published]]:
@@ -52,6 +56,26 @@ class LateBus(MemoryBus):
             super().publish(publications).chainDeferred(stored)
 
 
+class LateBurstBus(LateBus):
+    """
+    Stores bursts, too, when it is told to.
+    """
+
+    def publish(self, publications: Sequence[Publication]) -> Deferred[Sequence[Published]]:
+        """
+        Store some publications later.
+        """
+        self.bursts.append(1)
+        return super().publish(publications)
+
+    def publishBurst(self, requests: Sequence[Sequence[Publication]]) -> Deferred[Any]:
+        """
+        Store some requests later.
+        """
+        self.bursts.append(len(requests))
+        return gatherResults([super(LateBurstBus, self).publish(each) for each in requests])
+
+
 class LateBusTests(HubTestCase):
     """
     A hub over a bus that does not answer at once.
@@ -62,10 +86,16 @@ class LateBusTests(HubTestCase):
         Replace the bus.
         """
         super().setUp()
-        bus: Any = LateBus(self.clock, wallClock=self.clock.seconds)
+        self.use(LateBus)
+        self.answered: list[Any] = []
+
+    def use(self, busType: type[LateBus]) -> None:
+        """
+        Make a hub over a bus of this type.
+        """
+        bus: Any = busType(self.clock, wallClock=self.clock.seconds)
         self.late = self.inner = bus
         self.hub = Hub(self.late, self.clock, self.settings, self.hub.access)
-        self.answered: list[Any] = []
 
     def tearDown(self) -> None:
         """
@@ -166,6 +196,31 @@ class LateBusTests(HubTestCase):
         self.assertEqual(self.late.asked, ["a"])
         questions[asked].callback(HistoryPage())
 
+    def test_batchesDoNotWaitForWork(self) -> None:
+        """
+        Once the readers have gone first, the batch is stored in the next turn, however many
+        clients have work left in this process.
+        """
+        turns = self.hub.turns
+        rounds = iter(range(40))
+
+        def work() -> None:
+            self.clock.rightNow += 2 * TURN
+            if next(rounds, None) is not None:
+                turns.later(work)
+
+        question: Deferred[Any] = Deferred()
+        self.patch(self.late, "history", lambda *asked: question)
+        self.hub.history("a")
+        self.put("a", [Publication(("batch",), b"1")] * (MOST_WHILE_READING + 1))
+        self.clock.turn()
+        self.assertEqual(self.late.asked, [])
+        for _ in range(20):
+            turns.later(work)
+        question.callback(HistoryPage())
+        self.clock.turn()
+        self.assertEqual(self.late.asked, ["batch"])
+
     def test_newcomerIsNext(self) -> None:
         """
         A publisher with one message waits for what the bus is doing, and not for all
@@ -223,6 +278,17 @@ class LateBusTests(HubTestCase):
         self.assertEqual(self.late.asked[-1], "server")
         self.hub.publish("own", 1)
         self.assertEqual(self.late.asked[-1], "own")
+
+    def test_asksForSomething(self) -> None:
+        """
+        The bus is never asked to store nothing, whoever publishes while it is busy.
+        """
+        self.use(LateBurstBus)
+        for publisher in ("a", "b", None, "c", None, None):
+            self.add(publisher)
+            self.clock.turn()
+        self.assertEqual(len(self.late.asked), 6)
+        self.assertNotIn(0, self.late.bursts)
 
     def test_awaitedKeepsOrder(self) -> None:
         """
