@@ -204,7 +204,11 @@ class Bursts:
         if isIdle or not requests.isBusy:
             self._storeAll(burst)
         else:
-            self._storeAll([each for each in burst if each.publisher is None])
+            # The application's own are asked at once, if there are any: to a bus with a thread
+            # or a network behind it, to store nothing is as long a way as to store something.
+            own = [each for each in burst if each.publisher is None]
+            if own:
+                self._storeAll(own)
             requests.add([each for each in burst if each.publisher is not None])
         return bool(self.added)
 
