@@ -43,6 +43,10 @@ FIELDS_SIZE: Final = MAX_FIELDS_SIZE + 32 * MAX_FIELDS
 # frames for a block.
 MOST_FIELDS: Final = 524288
 
+# How many bytes of a body one event has at most.  A frame may have hundreds of lines of a
+# batch, and to read them all takes longer than the share of a client.
+BODY_PIECE: Final = 2048
+
 
 @frozen
 class RequestBegun:
@@ -150,7 +154,11 @@ class FrameReceiver:
             if not events:
                 yield None
             for event in events:
-                yield self._read(event)
+                read = self._read(event)
+                if isinstance(read, DataReceived):
+                    yield from _inPieces(read)
+                else:
+                    yield read
 
     def _receive(self, frame: Frame) -> Sequence[Received | Event]:
         """
@@ -261,3 +269,16 @@ class FrameReceiver:
         except Malformed as error:
             return StreamFault(ident, ErrorCodes.PROTOCOL_ERROR, str(error))
         return None
+
+
+def _inPieces(event: DataReceived) -> Iterator[DataReceived]:
+    """
+    Tell of a large frame of a body as if it were several.  What it takes of the window beside
+    its data, its padding, is told with the last.
+    """
+    ident, data, left = event.stream_id, event.data or b"", event.flow_controlled_length or 0
+    while len(data) > BODY_PIECE:
+        piece, data = data[:BODY_PIECE], data[BODY_PIECE:]
+        yield DataReceived(stream_id=ident, data=piece, flow_controlled_length=BODY_PIECE)
+        left -= BODY_PIECE
+    yield DataReceived(stream_id=ident, data=data, flow_controlled_length=left)

@@ -4,13 +4,22 @@ Tests of the shares of time on connections of HTTP/2.
 
 from __future__ import annotations
 
+import collections
 from typing import Any
 
-from hyperframe.frame import SettingsFrame, WindowUpdateFrame
+from h2.events import DataReceived
+from hpack import Encoder
+from hyperframe.frame import HeadersFrame, SettingsFrame, WindowUpdateFrame
+from hypothesis import given
+from hypothesis.strategies import integers
+from twisted.trial.unittest import SynchronousTestCase
 
+from comet.framing.batchreader import BatchReader
 from comet.reactor.returning import RETURNING
 from comet.reactor.turns import SHARE
 from comet.web.http2.budgets import Budget
+from comet.web.http2.framereceiver import BODY_PIECE, FrameReceiver
+from comet.web.http2.frames import PREFACE
 from comet.web.http2.framesender import FrameSender
 from comet.web.http2.http2stream import HTTP2Stream
 from comet.web.http2.openstreams import OpenStreams
@@ -18,7 +27,7 @@ from tests.reactor.test_turns import assertFair
 from tests.slowpolls import COST, IN_SHARE, slowPolls
 from tests.transports.wire import Wire
 from tests.web.http2.case import Http2TestCase, SecureTransport
-from tests.web.http2.rawclient import RawClient, frame, request
+from tests.web.http2.rawclient import SETTINGS, RawClient, frame, request
 
 PRIORITY, RESET, PING = 2, 3, 6
 
@@ -146,6 +155,34 @@ class TurnsTests(Http2TestCase):
         self.assertEqual((len(events), self.begun), (59, ["b", "a"]))
         busy.read()
         self.assertEqual(busy.statuses, {1: 200})
+
+    def test_bodiesTakeTime(self) -> None:
+        """
+        The lines of a batch are read until the share is over, also where hundreds of them
+        came in one frame.
+        """
+        busy, other = self.client(), self.client()
+        received = BatchReader.received
+        sizes: list[int] = []
+
+        def slowly(reader: BatchReader, data: bytes) -> None:
+            sizes.append(len(data))
+            self.clock.rightNow += COST
+            received(reader, data)
+
+        self.patch(BatchReader, "received", slowly)
+        body = b"\n".join([b'{"channel":"open/a","data":1}'] * 500)
+        kind = (b"content-type", b"application/x-ndjson")
+        busy.send(
+            busy.headers(1, request(b"POST", b"/publish", kind), isEnd=False), busy.data(1, body)
+        )
+        self.assertEqual(sizes, [BODY_PIECE] * IN_SHARE)
+        other.send(self.polls(other, "b"))
+        self.assertEqual(self.begun, ["b"])
+        self.turn()
+        busy.read()
+        self.assertEqual(busy.statuses, {1: 201})
+        self.assertEqual(sum(sizes), len(body))
 
     def test_sendingTakesTime(self) -> None:
         """
@@ -287,3 +324,30 @@ class TurnsTests(Http2TestCase):
         self.turn()
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.assertTrue(client.wire.transport.aborted)
+
+
+class PiecesTests(SynchronousTestCase):
+    """
+    Large frames of a body.
+    """
+
+    @given(integers(0, 16384), integers(0, 255))
+    def test_nothingIsLost(self, size: int, padding: int) -> None:
+        """
+        The pieces of a frame have all its data, each little of it, and count for all that the
+        frame takes of the window, its padding with it (RFC 9113 6.9.1).
+        """
+        receiver = FrameReceiver(8192, {1}, 0.0)
+        receiver.states.begin()
+        encoded = Encoder().encode(request(b"POST", b"/publish"))
+        head = HeadersFrame(1, encoded, flags=("END_HEADERS",)).serialize()
+        collections.deque(receiver.feed(PREFACE + SETTINGS + head, 0.0), 0)
+        padding = min(padding, 16384 - 1 - size) if size < 16384 else 0
+        body = bytes(each % 251 for each in range(size))
+        isPadded = size < 16384
+        payload = bytes([padding]) + body + bytes(padding) if isPadded else body
+        events = receiver.feed(frame(0, 1, payload, 8 if isPadded else 0), 0.0)
+        pieces = [each for each in events if isinstance(each, DataReceived)]
+        self.assertEqual(b"".join([each.data for each in pieces]), body)
+        self.assertLessEqual(max(len(each.data) for each in pieces), BODY_PIECE)
+        self.assertEqual(sum(each.flow_controlled_length for each in pieces), len(payload))
