@@ -33,13 +33,14 @@ not how many bytes of a client are dealt with in a turn, but for how long:
     waits in L{Turns}.
 
   - In each turn those that wait get one share each, in their order, until a
-    L{TURN} is over.  Then the reactor goes on with its timers and sockets.  A
-    connection that still has input left goes to the end of the queue.
+    L{SHARE} of time is over for all of them.  Then the reactor goes on with its timers and
+    sockets, and with what a bus has answered.  A connection that still has input left goes
+    to the end of the queue.
 
   - Those that waited only since the time of a turn was spent, and that have asked for
-    little, come before those that have work left, or have just come.  These get a
-    L{SHARE} of each turn in any case.  What comes in while such clients wait is behind
-    them, so they get what a turn has for it, too.
+    little, come before those that have work left, or have just come, for as long as these
+    would have.  What comes in while such clients wait is behind them, so they get the
+    L{TURN} that there is for it, too.
 
 So a client that asks for one thing at a time waits behind no queue, however many
 others there are that ask for a thousand: what it waits for is a turn, and the
@@ -73,8 +74,8 @@ MUCH: Final = 2048
 # that ask for little.  A short request may take longer: one of HTTP/2, with its record of TLS.
 QUICK: Final = SHARE / 2
 
-# For how many seconds of a turn those that wait have their shares.  The same time
-# is given to what comes in from the clients of a lean port.  A client waits for a few
+# For how many seconds of a turn what comes in is dealt with at once, of all clients together.
+# Those that have waited get a SHARE, not each, but all of them.  A client waits for a few
 # turns: what it has sent is read in one, and a bus on a disk or on another machine answers
 # some turns later.  The own costs of a turn, some ten microseconds, are a small part.
 TURN: Final = 0.002
@@ -160,7 +161,7 @@ class Turns:
         """
         Count work that was done at once, from some time until now.  Work within other
         work is counted once.  That of those that have waited is not counted: a
-        L{TURN} of it is done in any case.
+        L{SHARE} of it is done in any case.
 
         @param since: In seconds.
         """
@@ -210,16 +211,15 @@ class Turns:
         self._turn = None
         # What is added meanwhile is for another turn.
         light, heavy = len(self._light), len(self._waiting)
-        over = self.seconds() + TURN
         # The timer of the renewal may come after this one.
         isSpent, self.isSpent = self.isSpent, False
         self._isGoingOn = True
         self._begin()
         try:
             # Also the time of what comes in, which waits behind them.
-            self._goOnIn(self._light, light, over + TURN)
+            self._goOnIn(self._light, light, self.seconds() + SHARE + TURN)
             # Some of them in any case: light ones may come without end.
-            self._goOnIn(self._waiting, heavy, max(over, self.seconds() + SHARE))
+            self._goOnIn(self._waiting, heavy, self.seconds() + SHARE)
         finally:
             self._end()
             self._isGoingOn = False

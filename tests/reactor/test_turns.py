@@ -91,11 +91,11 @@ class TurnsTests(SynchronousTestCase):
 
     def test_endsWithTime(self) -> None:
         """
-        When the time of a turn is over, the others wait for the next one.  Those
+        When the time for all of them is over, the others wait for the next one.  Those
         that have more work go to the end.
         """
         for name in "abcd":
-            self.turns.later(self.worker(name, parts=2, cost=TURN / 2))
+            self.turns.later(self.worker(name, parts=2, cost=SHARE / 2))
         heard = [self.turn()[1:-1] for _ in range(4)]
         self.assertEqual(heard, [["a", "b"], ["c", "d"], ["a", "b"], ["c", "d"]])
         self.assertEqual(self.clock.getDelayedCalls(), [])
@@ -144,8 +144,8 @@ class TurnsTests(SynchronousTestCase):
             self.turns.later(self.worker(name, cost=SHARE / 2))
         for _ in range(6):
             self.turns.later(self.worker("x", cost=TURN / 2), isLight=True)
-        self.assertEqual(self.turn()[1:-1], ["x", "x", "x", "x", "a", "b"])
-        self.assertEqual(self.turn()[1:-1], ["x", "x", "c"])
+        self.assertEqual(self.turn()[1:-1], ["x", "x", "x", "a", "b"])
+        self.assertEqual(self.turn()[1:-1], ["x", "x", "x", "c"])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_shareIsSmallerForMany(self) -> None:
