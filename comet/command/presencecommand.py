@@ -51,6 +51,17 @@ def _member(member: Member) -> dict[str, Any]:
     return {name: value for name, value in shown.items() if value is not None}
 
 
+def _timeOf(seconds: float) -> str:
+    """
+    Return a time of the server's as text.
+    """
+    try:
+        return datetime.fromtimestamp(seconds).astimezone().isoformat(" ", "seconds")
+    except (OverflowError, OSError, ValueError):
+        # No calendar has it.
+        return f"{seconds:g} s"
+
+
 def _lines(presence: Presence) -> Iterator[str]:
     """
     Yield a line for each member, and one for all.
@@ -60,8 +71,7 @@ def _lines(presence: Presence) -> Iterator[str]:
         if member.info is not None:
             words.append(printable(json.dumps(member.info, ensure_ascii=False)))
         if member.since is not None:
-            came = datetime.fromtimestamp(member.since).astimezone()
-            words.append(dim(f"since {came.isoformat(' ', 'seconds')}"))
+            words.append(dim(f"since {_timeOf(member.since)}"))
         yield " ".join(words)
     members = "member" if presence.count == 1 else "members"
     more = f" ({presence.count - len(presence.members)} not listed)" if presence.more else ""
