@@ -239,6 +239,7 @@ class Client:
         task = asyncio.get_running_loop().create_task(self._do(step))
         self._waiting.add(task)
         task.add_done_callback(self._waiting.discard)
+        task.add_done_callback(_hear)
         return task
 
     async def _sleep(self, seconds: float) -> None:
@@ -263,6 +264,15 @@ def _now() -> float:
 def _finish(waiting: asyncio.Future[None]) -> None:
     if not waiting.done():
         waiting.set_result(None)
+
+
+def _hear(task: asyncio.Task[Any]) -> None:
+    """
+    Take note of how a task has failed: a reader that is left before that never asks, and the event
+    loop would log it.
+    """
+    if not task.cancelled():
+        task.exception()
 
 
 def _dispose(task: asyncio.Task[Any]) -> None:

@@ -5,6 +5,7 @@ Tests of L{comet.client.asyncio}.
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Coroutine
 from typing import Any
 
@@ -13,6 +14,7 @@ from twisted.trial.unittest import TestCase
 from comet.client import requester
 from comet.client.asyncio import Client, Message
 from comet.client.failures import Closed
+from comet.client.links import HTTP_TRANSPORTS
 from tests.client.awkwardcontract import AwkwardContract
 from tests.client.contract import ShellContract
 from tests.edge.case import EdgeTestCase
@@ -232,3 +234,32 @@ class AsyncioTests(AsyncioShell, ShellContract, EdgeTestCase):
         self.patch(requester, "FIRST_DELAY", 1e6)
         self.patch(requester, "LONGEST_DELAY", 1e6)
         self.play(play())
+
+    def test_leftWaiting(self) -> None:
+        """
+        Readers that give up their waits, and are left so, tell the event loop of no failure when
+        the client is closed.
+        """
+        told: list[object] = []
+
+        async def play() -> None:
+            asyncio.get_running_loop().set_exception_handler(lambda _, fault: told.append(fault))
+            for url in ("", "http://127.0.0.1:1"):
+                for transport in HTTP_TRANSPORTS:
+                    client = self.makeClient(url, transport=transport)
+                    lost: list[object] = []
+                    subscription = client.subscribe("open/a", onClose=lost.append)
+                    waiting = asyncio.create_task(subscription.__anext__())
+                    while not (lost if url else subscription.cursor):
+                        await self.pause()
+                    waiting.cancel()
+                    await asyncio.wait({waiting})
+                    await client.close()
+                    del subscription, waiting, client
+            self.clients.clear()
+            gc.collect()
+
+        self.patch(requester, "FIRST_DELAY", 1e6)
+        self.patch(requester, "LONGEST_DELAY", 1e6)
+        self.play(play())
+        self.assertEqual(told, [])
