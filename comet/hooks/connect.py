@@ -26,6 +26,9 @@ from comet.reactor.timers import NOT_SET, TimerWheel
 # For how many seconds a refusal is remembered.
 REFUSAL_SECONDS: Final = 2.0
 
+# By how many seconds the time of day and the clock that goes on may part.
+MOST_MOVED: Final = 5.0
+
 # The transports on which a client names channels by commands.
 COMMANDING: Final = frozenset({"websocket", "tcp"})
 
@@ -59,6 +62,7 @@ class Connect:
         self._sender = sender
         self._wheel = wheel
         self._now = now
+        self._seconds = seconds
         self._remembered = RememberedAnswers(seconds)
         self._asked: dict[Question, _Asked] = {}
         self._isReplaced = False
@@ -141,7 +145,7 @@ class Connect:
         remembered = self._remembered.find(question)
         if isinstance(remembered, CometError):
             raise _again(remembered)
-        if remembered is not None:
+        if remembered is not None and not self._isMoved(remembered):
             return remembered
         asked = self._asked.get(question)
         if asked is None:
@@ -150,6 +154,16 @@ class Connect:
             self._send(asked)
             return answer
         return asked.wait()
+
+    def _isMoved(self, client: Client) -> bool:
+        """
+        Tell whether the time of day was set since the backend has told of a client: its time
+        would be over long after, or before, the backend is to be asked again.
+        """
+        if not isinstance(client, HookClient) or client.until is None:
+            return False
+        left = client.dueAt - self._seconds()
+        return abs(client.until - self._now() - left) > MOST_MOVED
 
     def _send(self, asked: _Asked) -> None:
         question = asked.question
@@ -207,6 +221,7 @@ class Connect:
             expires=until,
             until=until,
             question=question,
+            dueAt=self._seconds() + told.expires,
         )
 
     # -- Asking again, and forgetting

@@ -52,11 +52,14 @@ class HookClient(Client):
     @ivar question: What the backend was shown.
 
     @ivar number: Is the higher, the later it was told.
+
+    @ivar dueAt: The same as C{until}, by the clock that goes on.
     """
 
     # Never in a log line.
     question: Question | None = field(default=None, kw_only=True, eq=False, repr=False)
     number: int = field(factory=lambda: next(_numbers), init=False, eq=False, repr=False)
+    dueAt: float = field(default=0.0, kw_only=True, eq=False)
 
 
 # Of how many clients it is known when they were ordered about.

@@ -44,7 +44,14 @@ class ConnectTests(HookTestCase):
         """
         super().setUp()
         self.makeSender(headers=("cookie", "x-team"))
-        self.connect = Connect(self.sender, self.wheel, self.clock.seconds, self.clock.seconds)
+        self.moved = 0.0
+        self.connect = Connect(self.sender, self.wheel, self.now, self.clock.seconds)
+
+    def now(self) -> float:
+        """
+        Return the time of day, which a test may set.
+        """
+        return self.clock.seconds() + self.moved
 
     def ask(self, *headers: tuple[str, str], **shown: Any) -> Deferred[Client]:
         """
@@ -230,6 +237,24 @@ class ConnectTests(HookTestCase):
         self.ask(SESSION)
         self.connect.clear()
         self.ask()
+
+    def test_clockIsSet(self) -> None:
+        """
+        Where the time of day was set since, the backend is asked again: by that time the client
+        would last for an hour too long, or be over.  A clock that is adjusted changes nothing.
+        """
+        for moved, isAsked in ((-3600.0, True), (3600.0, True), (-3.0, False), (3.0, False)):
+            self.moved = 0.0
+            self.connect.clear()
+            client = self.learn({"client": "ada", "expires": 60}, SESSION)
+            self.moved = moved
+            self.clock.advance(1)
+            if isAsked:
+                again = self.learn({"client": "ada", "expires": 60}, SESSION)
+                self.assertEqual(again.until, self.clock.seconds() + moved + 60)
+            else:
+                again = client
+            self.assertIs(self.known(SESSION), again)
 
     def test_forgetUnderWay(self) -> None:
         """
