@@ -60,6 +60,7 @@ class ClientOrders(InProcess):
 
         @return: Fires with how many readers were ended.
         """
+        self.dropKeys(holders)
         return self._audience.endKeyHolders(holders)
 
     def revoke(

@@ -55,6 +55,8 @@ class Gate:
         self.leases = leases
         self._revoked = revoked
         self._askedAnew = askedAnew
+        # The clients of keys that count no longer.
+        self._goneKeys: tuple[Client, ...] = ()
         self._wheel = wheel
         # The access object that was last looked at, and what was found.
         self._seenAccess: IAccess | None = None
@@ -80,7 +82,7 @@ class Gate:
         @raise CometError: If not.
         """
         self._revoked.admit(client)
-        self._checkAsked(client)
+        self._checkCounts(client)
 
     def mustAskAnew(self, client: Client) -> bool:
         """
@@ -90,7 +92,17 @@ class Gate:
         # Each publication asks for it.
         return client.known is Known.HOOK and client in self._askedAnew
 
-    def _checkAsked(self, client: Client) -> None:
+    def dropKeys(self, holders: Sequence[Client]) -> None:
+        """
+        Let keys count no longer, also for requests that are under way.
+
+        @param holders: Their clients themselves: those of other keys are equal to them.
+        """
+        self._goneKeys += tuple(holders)
+
+    def _checkCounts(self, client: Client) -> None:
+        if client.known is Known.KEY and any(client is each for each in self._goneKeys):
+            raise BadCredential("the key counts no longer")
         if self.mustAskAnew(client):
             # It may be allowed what it asks for.
             raise Unavailable("what the client may do has to be found out again", 1.0)
@@ -162,8 +174,8 @@ class Gate:
 
         @raise CometError: If it may not.
         """
-        if client.known is Known.HOOK:
-            self._checkAsked(client)
+        if self._goneKeys or client.known is Known.HOOK:
+            self._checkCounts(client)
         if not self._revoked.isQuiet:
             self._revoked.admit(client)
             for channel in channels:
@@ -202,8 +214,8 @@ class Gate:
                 f"{held + len(names)} names are too many for one reader: "
                 f"{limits.maxChannels} are allowed"
             )
-        if client.known is Known.HOOK:
-            self._checkAsked(client)
+        if self._goneKeys or client.known is Known.HOOK:
+            self._checkCounts(client)
         if not self._revoked.isQuiet:
             self._revoked.admit(client)
             for name in names:

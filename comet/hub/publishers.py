@@ -114,7 +114,7 @@ class Publishers(Hooked):
         """
 
         def forget() -> Deferred[Any]:
-            self._revoked.admit(client)
+            self.checkStanding(client)
             self.bursts.store()
             for channel in channels:
                 self.access.checkDelete(client, channel)
