@@ -11,6 +11,7 @@ import re
 import secrets
 import socket
 import ssl
+import time
 from base64 import b64encode
 from collections import deque
 from collections.abc import Mapping
@@ -18,7 +19,7 @@ from typing import Final
 
 from attrs import frozen
 
-from comet.client.failures import Lost, readProblem
+from comet.client.failures import BadAnswer, Lost, readProblem
 from comet.client.serverurl import ServerURL, namesPath
 from comet.command.latencies import Latencies
 from comet.command.marks import Marks, Sequence
@@ -31,6 +32,9 @@ _READ_SIZE: Final = 65536
 # A whole head, and where a reader stands, which is told once it is one.
 _HEAD: Final = re.compile(rb"HTTP/1\.[01] (\d{3})[^\r\n]*\r\n(?:[^\r\n]+\r\n)*\r\n")
 _GREETING: Final = re.compile(rb'"cursor":"|\nid: |^id: ')
+
+# How many bytes come before a reader is one, at most.
+_MOST_GREETING: Final = 262144
 
 _STATUS: Final = re.compile(rb"HTTP/1\.[01] (\d{3}) ")
 
@@ -132,6 +136,7 @@ class BenchReader(_Connection):
         super().__init__(target.connect(), took)
         self.sequence = Sequence()
         self._marks = marks
+        self._timeout = target.timeout
         self._rest = b""
         parameters = {"transport": transport, "since": "now"}
         url = target.url.resource(f"channels/{namesPath([channel])}", parameters)
@@ -149,20 +154,31 @@ class BenchReader(_Connection):
         """
         Wait until it is one of the server's readers.
 
-        @raise CometError: If the server refuses it.
+        @raise CometError: If the server refuses it, or is none of comet's.
 
-        @raise Lost: If the connection ends.
+        @raise Lost: If the connection ends, or the time for it is over.
         """
         data = b""
+        over = time.monotonic() + self._timeout
         while True:
             head = _HEAD.match(data)
-            if head is not None:
-                status, body = int(head[1]), data[head.end() :]
-                if status not in (101, 200) and body.rstrip().endswith(b"}"):
-                    raise readProblem(status, body[body.find(b"{") :], None)
-                if _GREETING.search(body):
-                    break
-            data += self._receive()
+            status, body = (200, b"") if head is None else (int(head[1]), data[head.end() :])
+            isRefused = status not in (101, 200)
+            if isRefused and body.rstrip().endswith(b"}"):
+                raise readProblem(status, body[body.find(b"{") :], None)
+            if not isRefused and _GREETING.search(body):
+                break
+            if len(data) > _MOST_GREETING:
+                raise BadAnswer("the server sends much, and not what comet sends")
+            try:
+                # Also where a byte comes now and then.
+                self.socket.settimeout(max(over - time.monotonic(), 0.001))
+                data += self._receive()
+            except Lost:
+                if isRefused:
+                    # The page of a proxy, of which the status says enough.
+                    raise readProblem(status, b"", None) from None
+                raise
         self.socket.setblocking(False)
 
     def take(self, now: int) -> None:
@@ -227,7 +243,7 @@ class BenchPublisher(_Connection):
 
         @param now: The time, in nanoseconds.
 
-        @raise CometError: If the server has refused a message.
+        @raise CometError: If the server has refused a message, or is none of comet's.
         """
         data = self._rest + self._receive()
         end = 0
@@ -235,5 +251,7 @@ class BenchPublisher(_Connection):
             end, status = found.end(), int(found[1])
             if status != 201:
                 raise readProblem(status, data[data.find(b"{", end) :], None)
+            if not self._sent:
+                raise BadAnswer("the server answers more than it was asked")
             self.took.add([now - self._sent.popleft()])
         self._rest = data[max(end, len(data) - len(b"HTTP/1.1 201")) :]

@@ -4,10 +4,13 @@ Tests of L{comet.command.benchcommand} and L{comet.command.benchrun}.
 
 from __future__ import annotations
 
+import itertools
 import json
 
 from comet.command.benchsockets import TRANSPORTS
+from tests.client.awkwardserver import AwkwardServer, Play, Visit, response
 from tests.command.networkcase import NetworkTestCase
+from tests.command.running import CommandTestCase
 from tests.edge.tls import authority
 from tests.ports import freePort
 
@@ -95,3 +98,73 @@ class BenchTests(NetworkTestCase):
         for name in ("", "a//b", "a/*", "\udcff"):
             done = self.command("bench", away, "--channel", name)
             self.assertEqual((done.code, done.out, done.err.count("\n")), (3, "", 1), name)
+
+
+STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\n\r\n"
+CREATED = b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n"
+
+
+class AwkwardTests(CommandTestCase):
+    """
+    C{comet bench} with what is no server of comet.
+    """
+
+    def bench(self, *plays: Play) -> str:
+        """
+        Measure it, and fail.
+
+        @return: What is said.
+        """
+        server = AwkwardServer(*plays)
+        self.addCleanup(server.close)
+        words = ("--readers", "1", "--messages", "1", "--patience", "0.5")
+        done = self.command("bench", f"http://127.0.0.1:{server.port}", *words)
+        self.assertEqual((done.code, done.out, done.err.count("\n")), (1, "", 1), done.err)
+        return done.err
+
+    def test_pages(self) -> None:
+        """
+        The status of a proxy's page is told, also where its connection stays open, and a redirect.
+        """
+        for status in (301, 404, 502):
+
+            def play(visit: Visit, status: int = status) -> None:
+                visit.take()
+                visit.send(response(status, b"<p>no</p>"))
+                visit.awaitEnd()
+
+            self.assertIn(f"the server answered with status {status}", self.bench(play))
+
+    def test_trickle(self) -> None:
+        """
+        A server that sends a byte now and then does not keep a reader waiting for ever, and one
+        that sends without end fills no memory.
+        """
+
+        def trickle(visit: Visit) -> None:
+            visit.take()
+            visit.sendEach(itertools.repeat(b"x"), 0.01)
+
+        def flood(visit: Visit) -> None:
+            visit.take()
+            visit.sendEach(itertools.chain([STREAM], itertools.repeat(b"x" * 65536)))
+
+        self.assertIn("lost: ", self.bench(trickle))
+        self.assertIn("badAnswer: ", self.bench(flood))
+
+    def test_answersTwice(self) -> None:
+        """
+        A publication that is answered twice is told.
+        """
+
+        def greet(visit: Visit) -> None:
+            visit.take()
+            visit.send(STREAM + b'{"cursor":"k3f9a2-7"}\n')
+            visit.awaitEnd()
+
+        def answer(visit: Visit) -> None:
+            visit.take()
+            visit.send(CREATED * 2)
+            visit.awaitEnd()
+
+        self.assertIn("badAnswer: ", self.bench(greet, answer))
