@@ -35,6 +35,9 @@ from comet.model.cursors import parseCursor
 # Less than the five minutes for which a server remembers a key.
 _MOST_PATIENCE = 270.0
 
+# A day: more than any proxy keeps a connection that is silent.
+_MOST_SECONDS = 86400.0
+
 
 class Core:
     """
@@ -73,8 +76,12 @@ class Core:
         @raise ValueError: If one of these is not allowed.
         """
         timing = timing or Timing()
-        if min(timing.heartbeat, timing.timeout, timing.patience) <= 0:
-            raise ValueError("a time is not more than 0 seconds")
+        for seconds in (timing.heartbeat, timing.timeout, timing.patience):
+            # Neither "nan", which no comparison finds, nor what no clock of a system takes.
+            if not 0 < seconds <= _MOST_SECONDS:
+                raise ValueError(
+                    f"{seconds} seconds are not allowed; more than 0, up to {_MOST_SECONDS:g}, are"
+                )
         if timing.patience > _MOST_PATIENCE:
             raise ValueError(f"patience is more than {_MOST_PATIENCE:g} seconds")
         server = parseServerURL(url)

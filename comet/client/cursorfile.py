@@ -22,6 +22,8 @@ class CursorFile:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path)
+        if not self._path.name:
+            raise ValueError(f"the cursor file {str(path)!r} is a directory")
         # In the same directory, since a file is replaced at once only within a file system.
         self._new = self._path.with_name(self._path.name + ".new")
         self._written: str | None = None

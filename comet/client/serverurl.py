@@ -127,6 +127,9 @@ def _parse(url: str, mayBeRaw: bool = False) -> ServerURL:
     # What is not ASCII, or could end the line of a request, is escaped.
     path = quote(split.path or "/", safe="/%:@!$&'()*+,;=~")
     query = f"?{quote(split.query, safe='/%:@!$&()*+,;=~?')}" if split.query else ""
+    if split.port == 0:
+        # It would count as none.
+        raise ValueError(f"{url[:200]!r} names port 0, which no server has")
     if isRaw:
         if not split.port:
             raise ValueError(f"{url[:200]!r} names no port, which raw TCP needs")

@@ -132,6 +132,7 @@ class AwkwardContract(AwkwardSetting):
         "http://a b/",
         "http://[::zz]/",
         "http://127.0.0.1:99999/",
+        "http://127.0.0.1:0/",
     )
 
     def test_target(self: Any) -> Any:

@@ -6,6 +6,7 @@ that fails in every way.
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -362,7 +363,7 @@ class OptionsTests(SynchronousTestCase):
         What is not allowed is said when the client is made.
         """
         url = "http://push.example"
-        for options in (
+        refused: list[dict[str, Any]] = [
             {"url": "push.example"},
             {"url": "ftp://push.example"},
             {"url": "http://"},
@@ -370,6 +371,7 @@ class OptionsTests(SynchronousTestCase):
             {"url": "http://push.example/?a"},
             {"url": "http://u:p@push.example/"},
             {"url": "http://push.example:99999/"},
+            {"url": "http://push.example:0/"},
             {"url": "http://push..example/"},
             {"url": f"http://{'x' * 64}.example/"},
             {"url": "http://push.example/channels"},
@@ -380,8 +382,12 @@ class OptionsTests(SynchronousTestCase):
             {"transport": "pigeon"},
             {"transport": ["sse", "pigeon"]},
             {"timing": Timing(heartbeat=0)},
+            *({"timing": Timing(timeout=each)} for each in (-1, math.nan, math.inf, 1e9)),
+            *({"timing": Timing(heartbeat=each)} for each in (math.nan, math.inf)),
+            {"timing": Timing(patience=math.nan)},
             {"timing": Timing(patience=300)},
-        ):
+        ]
+        for options in refused:
             self.assertRaises(ValueError, Script().core, **{"url": url, **options})
 
     def test_channelURL(self) -> None:

@@ -172,3 +172,11 @@ class CursorFileTests(SynchronousTestCase):
             error = self.assertRaises(ValueError, self.file.read, "a")
             self.assertIn(self.path.name, str(error))
         self.assertRaises(ValueError, decodeSince, "x", "a")
+
+    def test_noName(self) -> None:
+        """
+        A path without a name of its own is told as it was given.
+        """
+        for path in (".", "/", ""):
+            error = self.assertRaises(ValueError, CursorFile, path)
+            self.assertIn(f"the cursor file {path!r} is a directory", str(error))
