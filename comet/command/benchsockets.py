@@ -19,7 +19,7 @@ from typing import Final
 
 from attrs import frozen
 
-from comet.client.failures import BadAnswer, Lost, readProblem
+from comet.client.failures import BadAnswer, Lost, Untrusted, readProblem
 from comet.client.serverurl import ServerURL, namesPath
 from comet.command.latencies import Latencies
 from comet.command.marks import Marks, Sequence
@@ -63,6 +63,8 @@ class Target:
         Open a connection.
 
         @raise Lost: If there is none.
+
+        @raise Untrusted: If the server's certificate is not valid.
         """
         url = self.url
         try:
@@ -71,6 +73,8 @@ class Target:
             if url.isSecure:
                 context = self.tls or ssl.create_default_context()
                 opened = context.wrap_socket(opened, server_hostname=url.host)
+        except ssl.SSLCertVerificationError as error:
+            raise Untrusted(f"the certificate of {url.authority}: {error.verify_message}") from None
         except OSError as error:
             raise Lost(f"no connection to {url.authority}: {error}") from None
         return opened

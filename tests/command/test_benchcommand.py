@@ -65,7 +65,9 @@ class BenchTests(NetworkTestCase):
         words = ("bench", url, "--channel", self.channel("x"), "--messages", "2", "--rate", "0")
         done = self.command(*words, "--ca-file", certificate)
         self.assertEqual((done.code, done.err), (0, ""))
-        self.assertEqual(self.command(*words).code, 1)
+        done = self.command(*words)
+        self.assertEqual((done.code, done.out), (1, ""))
+        self.assertTrue(done.err.startswith("comet: untrusted: "), done.err)
 
     def test_refused(self) -> None:
         """
