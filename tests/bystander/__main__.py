@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from tests.bystander.abuses import ABUSES, WAYS
-from tests.bystander.measuring import BUSES, EDGES, Row, scene
+from tests.bystander.measuring import BUSES, EDGES, TONGUES, Row, scene
 
 # The longest wait that is allowed: so many seconds, or so many times what the
 # longest waits of an idle server are.
@@ -32,6 +32,9 @@ def arguments(given: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--edge", choices=EDGES, action="append", help="default: both")
     parser.add_argument("--bus", choices=BUSES, action="append", help="default: all")
     parser.add_argument("--way", choices=WAYS, action="append", help="default: all")
+    parser.add_argument(
+        "--as", dest="tongue", choices=TONGUES, default="http", help="what the bystander speaks"
+    )
     parser.add_argument("--only", action="append", help="only this abuse; default: all")
     parser.add_argument("--seconds", type=float, default=3.0, help="for each row; default 3")
     parser.add_argument("--channels", type=int, default=5000, help="that exist; default 5000")
@@ -74,7 +77,7 @@ def main(given: Sequence[str]) -> int:
     for edge in options.edge or EDGES:
         for bus in options.bus or BUSES:
             label = f"{edge} {bus}"
-            with scene(edge, bus, options.channels) as stage:
+            with scene(edge, bus, options.channels, tongue=options.tongue) as stage:
                 waits = stage.idle(options.seconds)
                 idle = Row("idle", "", waits, {})
                 print(told(label, idle, idle), flush=True)

@@ -24,6 +24,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tests.bystander.abuses import Part, abuse
+from tests.bystander.trust import trusting
 from tests.edge.server import ROOT
 
 # Bytes received at once.
@@ -34,18 +35,6 @@ _REFUSED: Final = 0.05
 
 _RESET: Final = struct.pack("ii", 1, 0)
 _BLOCKED: Final = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
-
-
-def trusting(isHTTP2: bool) -> ssl.SSLContext:
-    """
-    Make a context of clients that trust any certificate.
-    """
-    context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    if isHTTP2:
-        context.set_alpn_protocols(["h2"])
-    return context
 
 
 class Link:

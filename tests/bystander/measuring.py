@@ -15,7 +15,7 @@ from attrs import frozen
 from tests.bystander.abuses import Abuse
 from tests.bystander.attacker import Attacker
 from tests.bystander.speaking import batch, http1, line
-from tests.bystander.waiting import Bystander, ProcessorClock, Wait, quantile
+from tests.bystander.waiting import Bystander, HTTP2Bystander, ProcessorClock, Wait, quantile
 from tests.edge.connections import Ended, Silence, TcpConnection
 from tests.edge.server import CometProcess
 from tests.edge.tls import authority
@@ -23,6 +23,9 @@ from tests.redisserver import RedisServer
 
 EDGES: Final = ("lean", "twisted")
 BUSES: Final = ("memory", "sqlite", "redis")
+
+# What the bystander may speak: HTTP/1.1, or HTTP/2 over TLS.
+TONGUES: Final = ("http", "h2")
 
 # How long an attacker takes to begin, in seconds.  The bystander's waits count already.
 _BEGINNING: Final = 0.1
@@ -74,16 +77,28 @@ class Scene:
     @ivar server: The process of the server.
     """
 
-    def __init__(self, server: CometProcess, clock: ProcessorClock, attacker: Attacker) -> None:
+    def __init__(
+        self, server: CometProcess, clock: ProcessorClock, attacker: Attacker, tongue: str = "http"
+    ) -> None:
+        """
+        @param tongue: What the bystander speaks; one of L{TONGUES}.
+        """
         self.server = server
         self._clock = clock
         self._attacker = attacker
+        self._isHTTP2 = tongue == "h2"
+
+    def _bystander(self) -> Bystander:
+        site = self.server.site
+        if self._isHTTP2:
+            return HTTP2Bystander(site.securePort, self._clock)
+        return Bystander(site.port, self._clock)
 
     def idle(self, seconds: float) -> tuple[Wait, ...]:
         """
         Measure how long the bystander waits while nothing else is asked.
         """
-        bystander = Bystander(self.server.port, self._clock)
+        bystander = self._bystander()
         try:
             return tuple(bystander.watch(seconds))
         finally:
@@ -97,7 +112,7 @@ class Scene:
         """
         site = self.server.site
         ports = {"tls": site.securePort, "h2": site.securePort, "tcp": site.tcpPort}
-        bystander = Bystander(site.port, self._clock)
+        bystander = self._bystander()
         try:
             # So it is accepted: in the system's queue of a flooded port a client would
             # wait for the system, which sends again what it had no place for.
@@ -148,11 +163,15 @@ def fill(port: int, channels: int) -> None:
 
 
 @contextmanager
-def scene(edge: str, bus: str, channels: int, paths: Sequence[Path] = ()) -> Iterator[Scene]:
+def scene(
+    edge: str, bus: str, channels: int, paths: Sequence[Path] = (), tongue: str = "http"
+) -> Iterator[Scene]:
     """
     Start a server with so many channels.
 
     @param paths: Folders in which the server's Python finds modules first.
+
+    @param tongue: What the bystander speaks; one of L{TONGUES}.
     """
     redis = RedisServer().start() if bus == "redis" else None
     urls = {"memory": "memory:", "sqlite": "sqlite:messages.db"}
@@ -167,7 +186,7 @@ def scene(edge: str, bus: str, channels: int, paths: Sequence[Path] = ()) -> Ite
             processes.append(redis.process.pid)
         clock = ProcessorClock(*processes)
         attacker = Attacker()
-        yield Scene(server, clock, attacker)
+        yield Scene(server, clock, attacker, tongue)
     finally:
         for each in (attacker, clock):
             if each is not None:

@@ -22,7 +22,8 @@ WINDOW_UPDATE: Final = 8
 CONTINUATION: Final = 9
 UNKNOWN: Final = 0xBB
 
-_END_STREAM: Final = 1
+# Flags of frames.
+END_STREAM: Final = 1
 _END_HEADERS: Final = 4
 
 # The largest payload of a frame that each server takes.
@@ -93,6 +94,22 @@ def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
     return head + stream.to_bytes(4, "big") + payload
 
 
+def frames(data: bytes) -> list[tuple[int, int, int, bytes]]:
+    """
+    Read the frames of HTTP/2 that are whole: the type, the flags, the stream and the
+    payload of each.
+    """
+    found, at = [], 0
+    while len(data) >= (start := at + 9):
+        end = start + int.from_bytes(data[at : at + 3], "big")
+        if end > len(data):
+            break
+        ident = int.from_bytes(data[at + 5 : start], "big")
+        found.append((data[at + 3], data[at + 4], ident, data[start:end]))
+        at = end
+    return found
+
+
 def preface() -> bytes:
     """
     Write what a client of HTTP/2 sends first.
@@ -125,12 +142,12 @@ def http2(request: Request, stream: int) -> bytes:
     """
     Write a request as HTTP/2.
     """
-    end = 0 if request.body else _END_STREAM
+    end = 0 if request.body else END_STREAM
     pieces = [frame(HEADERS, _END_HEADERS | end, stream, fields(request))]
     for start in range(0, len(request.body), _FRAME):
         piece = request.body[start : start + _FRAME]
         isLast = start + _FRAME >= len(request.body)
-        pieces.append(frame(DATA, _END_STREAM if isLast else 0, stream, piece))
+        pieces.append(frame(DATA, END_STREAM if isLast else 0, stream, piece))
     return b"".join(pieces)
 
 

@@ -14,7 +14,7 @@ from typing import Final
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.bystander.abuses import ABUSES, WAYS, abuse
-from tests.bystander.measuring import Row, Scene, scene
+from tests.bystander.measuring import TONGUES, Row, Scene, scene
 
 # How much of the server's processor time a bystander may wait for, in seconds.
 # Without shares of time it is seconds; the share of a client is a few milliseconds.
@@ -120,3 +120,13 @@ class SceneTests(SynchronousTestCase):
         with scene("lean", "memory", _CHANNELS, [Path(__file__).with_name("unshared")]) as stage:
             row = stage.measure(abuse("many that poll all"), "http", 0.5)
         self.assertGreater(row.processor(1), LIMIT)
+
+    def test_tongues(self) -> None:
+        """
+        The bystander is answered in each version of HTTP.
+        """
+        for tongue in TONGUES:
+            with scene("twisted", "memory", 2, tongue=tongue) as stage:
+                waits = stage.idle(0)
+                stage.server.assertNoTracebacks()
+            self.assertEqual(len(waits), 2)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 import os
+import ssl
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -13,8 +14,22 @@ from pathlib import Path
 from typing import Final
 
 from attrs import frozen
+from hpack import Decoder
 
-from tests.bystander.speaking import http1, poll, publication
+from tests.bystander.speaking import (
+    CONTINUATION,
+    END_STREAM,
+    HEADERS,
+    Request,
+    frames,
+    http1,
+    http2,
+    poll,
+    preface,
+    publication,
+    streams,
+)
+from tests.bystander.trust import trusting
 from tests.edge.connections import Ended, TcpConnection
 
 # How long it waits for one answer before it gives up, in seconds.
@@ -26,7 +41,9 @@ _PAUSE: Final = 0.002
 # How much sooner than others the bystander runs, as C{nice} counts.
 _PROMPT: Final = -15
 
-_REQUESTS: Final = (http1(poll("open/quiet", "&since=-1")), http1(publication("open/quiet", b"1")))
+_REQUESTS: Final = (poll("open/quiet", "&since=-1"), publication("open/quiet", b"1"))
+
+_GOOD: Final = (200, 201)
 
 
 @frozen
@@ -107,8 +124,8 @@ class Bystander:
     A client of HTTP/1.1 that polls and publishes by turns, on one connection.
     """
 
-    def __init__(self, port: int, clock: ProcessorClock) -> None:
-        self._connection = TcpConnection(port)
+    def __init__(self, port: int, clock: ProcessorClock, tls: ssl.SSLContext | None = None) -> None:
+        self._connection = TcpConnection(port, tls)
         self._clock = clock
 
     def watch(self, seconds: float) -> list[Wait]:
@@ -123,17 +140,36 @@ class Bystander:
                 time.sleep(_PAUSE)
         return found
 
-    def _ask(self, request: bytes) -> Wait:
+    def _ask(self, request: Request) -> Wait:
         clock, connection = self._clock, self._connection
+        said = self._write(request)
         used, begun = clock.seconds(), time.monotonic()
-        connection.send(request)
+        connection.send(said)
         came = b""
-        while not _isWhole(came):
+        while not self._isWhole(came):
             piece = connection.receive(PATIENCE)
             if not piece:
                 raise Ended("the bystander was sent away")
             came += piece
         return Wait(time.monotonic() - begun, clock.seconds() - used)
+
+    def _write(self, request: Request) -> bytes:
+        return http1(request)
+
+    def _isWhole(self, came: bytes) -> bool:
+        """
+        Tell whether an answer has come, all of it.
+        """
+        head, end, body = came.partition(b"\r\n\r\n")
+        if not end:
+            return False
+        self._check(int(head.split(b" ")[1]), came)
+        _, _, length = head.lower().partition(b"content-length:")
+        return len(body) >= int(length.split(b"\r\n")[0])
+
+    def _check(self, status: int, came: bytes) -> None:
+        if status not in _GOOD:
+            raise AssertionError(f"the bystander was refused: {status}, {came[:500]!r}")
 
     def close(self) -> None:
         """
@@ -142,11 +178,29 @@ class Bystander:
         self._connection.close()
 
 
-def _isWhole(came: bytes) -> bool:
-    head, end, body = came.partition(b"\r\n\r\n")
-    if not end:
-        return False
-    if not head.startswith((b"HTTP/1.1 200 ", b"HTTP/1.1 201 ")):
-        raise AssertionError(f"the bystander was refused: {came[:500]!r}")
-    _, _, length = head.lower().partition(b"content-length:")
-    return len(body) >= int(length.split(b"\r\n")[0])
+class HTTP2Bystander(Bystander):
+    """
+    A client of HTTP/2 over TLS that polls and publishes by turns: one stream after
+    another.
+    """
+
+    def __init__(self, port: int, clock: ProcessorClock) -> None:
+        super().__init__(port, clock, trusting(isHTTP2=True))
+        self._streams = streams()
+        self._stream = 0
+        self._decoder = Decoder()
+        self._connection.send(preface())
+
+    def _write(self, request: Request) -> bytes:
+        self._stream = next(self._streams)
+        return http2(request, self._stream)
+
+    def _isWhole(self, came: bytes) -> bool:
+        found = frames(came)
+        if not any(flags & END_STREAM and ident == self._stream for _, flags, ident, _ in found):
+            return False
+        # Each head once: it changes the decoder.
+        block = b"".join(load for kind, _, _, load in found if kind in (HEADERS, CONTINUATION))
+        fields = {str(name): str(value) for name, value in self._decoder.decode(block)}
+        self._check(int(fields[":status"]), came)
+        return True
