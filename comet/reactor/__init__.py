@@ -8,6 +8,7 @@ The reactor: its thread, its time, its turns, and who gets how much of them.
   - L{deadlines}: results that have to come within a time
   - L{fairqueue} B{P}: a queue in which no client waits for all that another one brings
   - L{turns}: shares of time: a little of each client's work in every turn
+  - L{clientpace}: which clients ask for little
   - L{waitingevents}: events of an C{epoll} for which there is no time yet
   - L{plainsockets}: sending past a transport of Twisted's
   - L{returning}: connections that a reactor may serve behind others

@@ -70,10 +70,6 @@ LEAST: Final = 0.00025
 # How many bytes of new input are more than a request and little else.
 MUCH: Final = 2048
 
-# For how many seconds at most the input of a client is dealt with that may wait among those
-# that ask for little.  A short request may take longer: one of HTTP/2, with its record of TLS.
-QUICK: Final = SHARE / 2
-
 # For how many seconds of a turn what comes in is dealt with at once, of all clients together.
 # Those that have waited get a SHARE, not each, but all of them.  A client waits for a few
 # turns: what it has sent is read in one, and a bus on a disk or on another machine answers
@@ -190,8 +186,8 @@ class Turns:
         @param call: Does work for a L{share}.  If it has more to do, it calls this
             again.  If its client is gone by then, it does nothing.
 
-        @param isLight: Whether the client has been served before, what it said last did
-            not take longer than L{QUICK}, and it has sent no more than L{MUCH} bytes since.
+        @param isLight: Whether the client has been served before, and asks for little:
+            see L{comet.reactor.clientpace}.
         """
         (self._light if isLight else self._waiting).append(call)
         self._setShare()

@@ -17,9 +17,10 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from comet.framing.tlsrecords import MOST_SILENT, RecordCounter
+from comet.reactor.clientpace import ClientPace
 from comet.reactor.plainsockets import isEmpty, isPlain, sendPlain
 from comet.reactor.returning import BEGINNING, RETURNING
-from comet.reactor.turns import MUCH, QUICK, Turns
+from comet.reactor.turns import Turns
 from comet.transports.connected import connectionFailed
 from comet.transports.sinks import IPromptTransport
 
@@ -71,6 +72,9 @@ class SharedTLSProtocol(_TLSProtocol):  # type: ignore[misc]
     # Any: any transport that can be paused.
     transport: Any
 
+    # Whether the client asks for little.
+    _pace: ClientPace
+
     # Which records had no text.
     _records: RecordCounter
 
@@ -80,8 +84,6 @@ class SharedTLSProtocol(_TLSProtocol):  # type: ignore[misc]
     _isStopped = False
     # Whether the client has sent nothing but what TLS says.
     _isBeginning = True
-    # Whether the last of it has taken long, as requests of HTTP/2 do.
-    _isDear = False
     # Whether what is encrypted may be sent past the transport.
     _isDirect = False
 
@@ -91,6 +93,7 @@ class SharedTLSProtocol(_TLSProtocol):  # type: ignore[misc]
         """
         self._isDirect = isPlain(transport, Server)
         self._records = RecordCounter()
+        self._pace = ClientPace(self.factory.turns)
         BEGINNING.set(transport, True)
         super().makeConnection(transport)
 
@@ -98,11 +101,12 @@ class SharedTLSProtocol(_TLSProtocol):  # type: ignore[misc]
         """
         Decrypt input, or leave it for another turn.
         """
+        self._pace.came(len(data))
         if self._early is not None:
             self._early += data
         elif self.factory.turns.isSpent:
-            isBehind = self._isBeginning or self._isDear or RETURNING.isSet(self.transport)
-            self._wait(data, len(data) <= MUCH and not isBehind)
+            isBehind = self._isBeginning or RETURNING.isSet(self.transport)
+            self._wait(data, self._pace.isLight and not isBehind)
         else:
             self._decrypt(data)
 
@@ -142,8 +146,9 @@ class SharedTLSProtocol(_TLSProtocol):  # type: ignore[misc]
                     self._wait(data[at:])
                     break
         finally:
-            self._isDear = turns.seconds() - begun > QUICK
-            turns.spend(begun)
+            self._pace.worked(begun)
+            if self._early is None:
+                self._pace.rest()
 
     def _goOn(self) -> None:
         """

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from comet.reactor.turns import MUCH, QUICK, Turns
+from comet.reactor.clientpace import ClientPace
+from comet.reactor.turns import Turns
 from comet.transports.connected import connectionFailed
 from comet.transports.peers import addressOf
 
@@ -40,9 +41,9 @@ class InputThrottle:
         "_isDelivering",
         "_isOver",
         "_isPaused",
-        "_isQuick",
         "_isStopped",
         "_isWaiting",
+        "_pace",
         "_pausedAt",
         "_pausedFor",
         "_shareOver",
@@ -69,8 +70,7 @@ class InputThrottle:
         self._isPaused = False
         self._isWaiting = False
         self._isOver = False
-        # Whether the client was served, and what it asked for last did not take long.
-        self._isQuick = False
+        self._pace = ClientPace(turns)
         self._shareOver = 0.0
         # Seconds: when the transport was paused last, and for how long before.
         self._pausedAt = self._pausedFor = 0.0
@@ -104,9 +104,10 @@ class InputThrottle:
         Deliver some input, or keep it for a later turn.
         """
         self._buffered += data
+        self._pace.came(len(data))
         if self._turns.mustWait(len(data)) and not (self._isDelivering or self._isStopped):
             self._pause()
-            self._wait(self._isQuick and not self._hasRest and len(self._buffered) <= MUCH)
+            self._wait(self._pace.isLight)
         else:
             self._deliverSome()
 
@@ -178,13 +179,13 @@ class InputThrottle:
                 return
             finally:
                 self._isDelivering = False
-                self._isQuick = self._turns.seconds() - begun <= QUICK
-                self._turns.spend(begun)
+                self._pace.worked(begun)
         if self._hasRest or self._buffered or self._isStopped:
             self._pause()
             if not self._isStopped:
-                self._wait()
+                self._wait(self._pace.isLight)
             return
+        self._pace.rest()
         if self._isPaused:
             self._isPaused = False
             self._pausedFor += self._turns.seconds() - self._pausedAt

@@ -21,6 +21,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.framing.tlsrecords import MOST_SILENT
+from comet.reactor.clientpace import QUICK
 from comet.reactor.returning import BEGINNING, RETURNING
 from comet.reactor.turns import SHARE, TURN, Turns
 from comet.transports.sharedtls import SharedTLSFactory, encrypted
@@ -256,7 +257,7 @@ class SharedTLSTests(SynchronousTestCase):
         def noting(heard: list[bytes]) -> None:
             heard.append(wrapped.data)
 
-        for seconds, found in ((SHARE / 4, b"little"), (SHARE, b""), (SHARE / 4, b"little")):
+        for seconds, found in ((QUICK * 0.9, b"little"), (QUICK * 1.1, b""), (0.0, b"little")):
             wrapped.dataReceived = partial(taking, seconds)
             self.protocol.dataReceived(self.client.say(b"before"))
             self.clock.settle()

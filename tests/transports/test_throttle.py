@@ -13,7 +13,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.framing.commands import readCommand
-from comet.reactor.turns import MUCH, QUICK, SHARE, TURN, Turns
+from comet.reactor.clientpace import QUICK
+from comet.reactor.turns import MUCH, SHARE, TURN, Turns
 from comet.transports import commandflow
 from comet.transports.session import Session
 from comet.transports.tcp import CometFactory
@@ -145,6 +146,27 @@ class InputThrottleTests(SynchronousTestCase):
             self.assertEqual(self.pieces, [])
             self.clock.settle()
             self.assertEqual((seen[0] > 0, b"".join(self.pieces)), (isFirst, b"x" * size))
+
+    def test_littleGoesOn(self) -> None:
+        """
+        A client that asks for little waits before those that have work left for the rest of
+        it, too, until that has taken long.
+        """
+        turns = self.throttle._turns
+        self.throttle.dataReceived(b"before")
+        self.clock.settle()
+        left = [QUICK * 0.6, QUICK * 0.6, 0.0]
+
+        def deliver(piece: bytes) -> bool:
+            self.clock.rightNow += left.pop(0)
+            return bool(left)
+
+        self.throttle._deliver = deliver
+        self.throttle.dataReceived(b"x")
+        for isLight in (True, False):
+            self.assertEqual((len(turns), len(turns._light) > 0), (1, isLight))
+            self.clock.turn()
+        self.assertEqual((left, len(turns)), ([], 0))
 
     def test_deliversAllIfThereIsTime(self) -> None:
         """

@@ -21,6 +21,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from comet.logging.clientlog import ClientLogger
+from comet.reactor.clientpace import ClientPace
 from comet.reactor.returning import RETURNING
 from comet.reactor.timers import NOT_SET
 from comet.transports.connected import connectionFailed
@@ -76,6 +77,9 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         self._input = PendingInput(self._receiver, site)
         # Whether input and requests wait for another turn.
         self._isWaiting = False
+        self._pace = ClientPace(site.turns)
+        # Whether a request was answered.
+        self._hasAnswered = False
         self._isBusy = False
         self._isOver = False
         self._timeouts = Timeouts(site.seconds)
@@ -195,9 +199,11 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
             return
         self.resetTimeout()
         self._input.data += data
+        # RFC 7541: requests take less room than in HTTP/1.
+        size = 4 * len(data)
+        self._pace.came(size)
         if not self._isWaiting:
-            # RFC 7541: requests take less room than in HTTP/1.
-            if self.site.turns.mustWait(4 * len(data)):
+            if self.site.turns.mustWait(size):
                 self._waitForTurn()
             else:
                 self._work()
@@ -211,7 +217,8 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         @param size: How many bytes came last.
         """
         isWithin = self._receiver.isWithin
-        RETURNING.set(self.transport, isWithin)
+        # Those that are there come before those that come and go.
+        RETURNING.set(self.transport, isWithin or not self._hasAnswered)
         self._timeouts.received(size, isWithin)
         self._watch()
 
@@ -274,8 +281,11 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         finally:
             self._isBusy = False
         self._serve(over)
+        begun = self._pace.worked(begun)
         self._flush()
-        turns.spend(begun)
+        self._pace.worked(begun)
+        if not (self._isWaiting or self._open.waiting or self._receiver.isWithin):
+            self._pace.rest()
 
     def _serve(self, over: float) -> None:
         """
@@ -313,7 +323,8 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         if not self._isWaiting:
             self._isWaiting = True
             self.transport.pauseProducing()
-            self.site.turns.later(self._goOn)
+            isLight = self._hasAnswered and self._pace.isLight
+            self.site.turns.later(self._goOn, isLight)
 
     def _goOn(self) -> None:
         """
@@ -386,6 +397,9 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         """
         if stream.ident not in self.streams:
             return
+        if not self._hasAnswered:
+            self._hasAnswered = True
+            RETURNING.set(self.transport, self._receiver.isWithin)
         if self._open.sendHead(stream, status, headers, self):
             self._sender.push()
         else:

@@ -15,14 +15,16 @@ from hypothesis.strategies import integers
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.framing.batchreader import BatchReader
+from comet.reactor.clientpace import QUICK
 from comet.reactor.returning import RETURNING
-from comet.reactor.turns import SHARE
+from comet.reactor.turns import LEAST, SHARE, TURN
 from comet.web.http2.budgets import Budget
 from comet.web.http2.framereceiver import BODY_PIECE, FrameReceiver
 from comet.web.http2.frames import PREFACE
 from comet.web.http2.framesender import FrameSender
 from comet.web.http2.http2stream import HTTP2Stream
 from comet.web.http2.openstreams import OpenStreams
+from comet.web.http2.pendinginput import PendingInput
 from tests.reactor.test_turns import assertFair
 from tests.slowpolls import COST, IN_SHARE, slowPolls
 from tests.transports.wire import Wire
@@ -72,7 +74,9 @@ class TurnsTests(Http2TestCase):
         behind others until that is whole.
         """
         client = self.client()
-        data = self.polls(client, "a")
+        client.send(self.polls(client, "a"))
+        self.begun.clear()
+        data = self.polls(client, "a", first=3)
         self.assertFalse(RETURNING.isSet(client.wire.transport))
         for at in range(len(data) - 1):
             client.wire.send(data[at : at + 1])
@@ -80,6 +84,118 @@ class TurnsTests(Http2TestCase):
         client.wire.send(data[-1:])
         self.assertFalse(RETURNING.isSet(client.wire.transport))
         self.assertEqual(self.begun, ["a"])
+
+    def test_newIsBehind(self) -> None:
+        """
+        A client is behind others until a request of it is answered, also later than it was
+        asked.
+        """
+        for kind in ("poll", "longpoll"):
+            client = self.client()
+            client.send(frame(PING, 0, bytes(8)))
+            self.assertTrue(RETURNING.isSet(client.wire.transport))
+            path = f"/channels/later?transport={kind}".encode()
+            client.send(client.headers(1, request(b"GET", path)))
+            self.assertEqual(RETURNING.isSet(client.wire.transport), kind == "longpoll")
+            self.publish("later", "said")
+            self.turn()
+            client.read()
+            self.assertEqual(client.statuses, {1: 200})
+            self.assertFalse(RETURNING.isSet(client.wire.transport))
+
+    def test_littleFirst(self) -> None:
+        """
+        While others wait, a client waits before those that have work left if it was answered
+        before, what it said last was quick, and it has sent little; else behind them.
+        """
+        client, turns = self.client(), self.hub.turns
+        first = 1
+        for before, count, isFirst in (
+            (0, 1, False),
+            (1, 1, True),
+            (1, 90, False),
+            (2, 1, False),
+            (1, 1, True),
+        ):
+            names = ["before"] * before
+            client.send(self.polls(client, *names, first=first))
+            self.turn()
+            first += 2 * before
+            self.begun.clear()
+            begun = self.clock.seconds()
+            self.clock.rightNow += 2 * TURN
+            turns.spend(begun)
+            seen: list[int] = []
+
+            def look(seen: list[int] = seen) -> None:
+                seen.append(len(self.begun))
+
+            turns.later(look)
+            client.send(self.polls(client, *["now"] * count, first=first))
+            first += 2 * count
+            self.assertEqual((self.begun, client.wire.transport.isReading), ([], False))
+            self.turn()
+            self.assertEqual((seen[0] > 0, len(self.begun)), (isFirst, count))
+
+    def test_piecesAreCounted(self) -> None:
+        """
+        A client that sends a frame in pieces asks for little only while all of them are quick
+        together.
+        """
+        client, turns = self.client(), self.hub.turns
+        client.send(self.polls(client, "a"))
+        read = PendingInput.read
+
+        def slowly(pending: PendingInput, happened: Any, over: float) -> None:
+            if pending.data:
+                self.clock.rightNow += 0.55 * QUICK
+            read(pending, happened, over)
+
+        self.patch(PendingInput, "read", slowly)
+        for number, isFirst in ((1, True), (2, True), (3, False)):
+            self.begun.clear()
+            data = self.polls(client, "a", first=1 + 2 * number)
+            for at in range(number - 1):
+                client.wire.send(data[at : at + 1])
+            begun = self.clock.seconds()
+            self.clock.rightNow += 2 * TURN
+            turns.spend(begun)
+            client.wire.send(data[number - 1 :])
+            self.assertEqual((len(turns), len(turns._light) > 0), (1, isFirst))
+            self.turn()
+            self.assertEqual(self.begun, ["a"])
+            # What it says next counts anew.
+            client.wire.send(frame(PING, 0, bytes(8)))
+            self.turn()
+
+    def test_littleGoesOn(self) -> None:
+        """
+        Where a share is shorter than one request takes, a client that asks for little waits
+        among such clients for the rest of it, too.
+        """
+        client, turns = self.client(), self.hub.turns
+        client.send(self.polls(client, "a"))
+        self.begun.clear()
+        happened = client.wire.transport.protocol._happened
+
+        def slowly(event: Any) -> None:
+            self.clock.rightNow += 1.1 * LEAST
+            happened(event)
+
+        self.patch(client.wire.transport.protocol, "_happened", slowly)
+        seen: list[int] = []
+
+        def work() -> None:
+            self.clock.rightNow += SHARE
+            seen.append(len(self.begun))
+
+        for _ in range(20):
+            turns.later(work)
+        client.send(self.polls(client, "a", first=3))
+        self.assertEqual((self.begun, client.wire.transport.isReading), ([], False))
+        self.turn()
+        self.assertEqual((self.begun, len(seen)), (["a"], 20))
+        self.assertLess(seen.index(1), 10)
 
     def test_othersAreServedBetween(self) -> None:
         """
