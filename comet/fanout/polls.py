@@ -129,7 +129,9 @@ class PollReader(Reader, Generic[R]):
         """
         See L{Reader.tell}.
         """
-        self._gap += step.gap
+        if step.gap:
+            # A name may lose messages before, at and after a new epoch.
+            self._gap = tuple(dict.fromkeys(self._gap + step.gap))
         told = [(message, step.isReplay) for message in step.messages]
         self._messages = [*self._messages, *told] if self._messages else told
         self._bytes += sum(len(message.payload) for message in step.messages)

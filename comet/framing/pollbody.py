@@ -26,9 +26,7 @@ def encodePollBody(
 
     @param envelopes: The envelopes of the messages, in order.
 
-    @param gap: The names that lost messages before the first of these.  A name
-        may be there twice, if it lost more in the meantime; it is written
-        once.
+    @param gap: The names that lost messages before the first of these, each once.
 
     @param more: Whether the next poll gets more messages at once, since this
         response was cut.
@@ -50,7 +48,7 @@ def encodeAround(
     """
     parts = [b"]"]
     if gap:
-        parts.append(b',"gap":' + strictjson.encode(list(dict.fromkeys(gap))))
+        parts.append(b',"gap":' + strictjson.encode(list(gap)))
     if more:
         parts.append(b',"more":true')
     if close is not None:

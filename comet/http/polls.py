@@ -35,7 +35,7 @@ class Outcome:
 
     @ivar messages: Each message with whether it is replayed.
 
-    @ivar gap: The names that lost messages.
+    @ivar gap: The names that lost messages, each once, however often it did.
 
     @ivar more: Whether the next poll gets more messages at once.
 

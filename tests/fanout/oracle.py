@@ -327,6 +327,17 @@ class Tracker:
             each.isPending, each.replayed = False, -1
             self._lost(each, isNew=True)
 
+    def hasLost(self, name: str) -> bool:
+        """
+        Tell whether a name has lost something that the client may not have been told of.
+        """
+        return self._hasLost(self.names[name])
+
+    def _hasLost(self, held: Held) -> bool:
+        if held.epoch != self.bus.end.epoch:
+            return True
+        return self.bus.floor(held.name) > (held.told if self.isExact else held.begin or 0)
+
     def _lost(self, held: Held, isNew: bool = False) -> None:
         if held.epoch != self.bus.end.epoch:
             # Nothing is held of it any more; a gap for all will follow.
@@ -334,7 +345,7 @@ class Tracker:
             held.excused.update(p for p in log if held.wants(p, log[p]))
             return
         floor = self.bus.floor(held.name)
-        assert isNew or floor > (held.told if self.isExact else held.begin or 0), "nothing was lost"
+        assert isNew or self._hasLost(held), "nothing was lost"
         held.covered = max(held.covered, floor)
         isBehind = self.cursor is not None and (held.begin or 0) < self.cursor.position
         if held.isPending and self.cursor is not None and isBehind:

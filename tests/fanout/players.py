@@ -321,26 +321,27 @@ class Poll(Player):
         found = self.world.found(self.startPositions)
         gaps = [name for name, start in found.resolved.starts.items() if start.isGap]
         tracker.begin(self.startPositions, found, gaps)
-        assert list(outcome.gap)[: len(gaps)] == gaps
-        later = list(outcome.gap)[len(gaps) :]
-        assert tracker.cursor is not None
+        told = list(outcome.gap)
+        assert len({*told}) == len(told), told
+        assert told[: len(gaps)] == gaps
+        later = told[len(gaps) :]
+        assert tracker.cursor is not None and tracker.lastID is not None
         if outcome.cursor.epoch != tracker.cursor.epoch:
             # All names have lost their place with the old epoch.  Some may have lost
-            # messages before that, and some since.
+            # messages before that, and some since: each is told once.
             names = list(self.startPositions)
-            every = [n for n in range(len(later)) if later[n : n + len(names)] == names]
-            assert every, later
-            if before := later[: every[-1]]:
-                assert tracker.lastID is not None
-                tracker.gap(tracker.lastID, [name for name in names if name in before])
+            assert {*told} == {*names}, told
+            tracker.gap(tracker.lastID, names)
             for message, replay in outcome.messages:
                 if message.epoch == tracker.cursor.epoch:
                     tracker.message(message.channel, message.cursor, replay)
             tracker.gap(Cursor(outcome.cursor.epoch, 0), names)
-        elif later:
-            names = [name for name in self.startPositions if name in later]
-            assert tracker.lastID is not None
-            tracker.gap(tracker.lastID, names)
+        else:
+            # Those that began with a gap may have lost more.
+            again = [name for name in gaps if tracker.hasLost(name)]
+            names = [name for name in self.startPositions if name in later or name in again]
+            if names:
+                tracker.gap(tracker.lastID, names)
         for message, replay in outcome.messages:
             if message.epoch == outcome.cursor.epoch:
                 tracker.message(message.channel, message.cursor, replay)

@@ -169,6 +169,25 @@ class ResponseTests(HubTestCase):
         self.assertEqual((positions(waiter), waiter.outcome.gap), ([], ["a"]))
         self.assertEqual(waiter.outcome.cursor.position, 2)
 
+    def test_namesGapsOnce(self) -> None:
+        """
+        A name that loses messages again while a poll reads, also all of them to a new epoch,
+        is named once.
+        """
+        for isNew, gap in ((False, ["a"]), (True, ["a", "b"])):
+            begin = self.cursor(self.inner.end.position)
+            self.publish("a", *["b"] * 100)
+            self.hub.forget(ANONYMOUS, ["a"])
+            waiter, _ = self.poll("b", "a", begin=begin)
+            self.assertFalse(waiter.isAnswered)
+            self.publish("a")
+            self.hub.forget(ANONYMOUS, ["a"])
+            if isNew:
+                self.inner.renew()
+                self.publish("b")
+            self.clock.settle()
+            self.assertEqual(waiter.outcome.gap, gap)
+
     def test_hurryAnswersOnce(self) -> None:
         """
         A held poll can be made to answer, and is answered once.
