@@ -43,6 +43,9 @@ class CometError(Exception):
 
     @ivar detail: Which value was wrong, and what is allowed.
 
+    @ivar commandDetail: The same for a client that has sent a command, if the detail speaks
+        of what only requests have, such as headers.
+
     @ivar retryAfter: After how many seconds the client should try again, or
         L{None} if trying again changes nothing.
     """
@@ -50,6 +53,8 @@ class CometError(Exception):
     # Of a class; but a client gives an object what a server has answered.
     code: str = "internal"
     status: int = 500
+
+    commandDetail: str | None = None
 
     def __init__(self, detail: str, retryAfter: float | None = None) -> None:
         super().__init__(detail)

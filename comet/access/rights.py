@@ -29,6 +29,11 @@ from comet.model.patterns import matchesAny
 # A tuple, since to look into a set takes a call to hash what is looked for.
 _PLACES: Final = (CredentialSource.AUTHORIZATION, CredentialSource.COMMAND)
 
+# What lets a client do what needs the publish key: raw TCP has no headers, and a page can
+# set none on a WebSocket.
+_KEY_IN_HEADER: Final = "send the publish key as 'Authorization: Bearer' and the key"
+_KEY_IN_COMMAND: Final = "send the publish key by the command token"
+
 _PRESENCE: Final = "$presence/"
 # A client that knows such a channel's last segment may read it: the name of an account,
 # and that of a page's visit of the demo.
@@ -237,7 +242,8 @@ class Access:
         if credential.source not in _PLACES and (holder is not None or isAlone):
             raise BadCredential(
                 f"{credential.source.value} does not count for a key: send the publish key in the "
-                "header Authorization, as 'Bearer' and the key"
+                "header Authorization, as 'Bearer' and the key; or, on a WebSocket, by the command "
+                "token"
             )
         return holder
 
@@ -266,8 +272,7 @@ class Access:
             or _permits(client.rights.subscribe, name)
         ):
             raise _rightNeeded(
-                client,
-                f"to read {name[:64]!r}, a token or a key with the right to it is needed",
+                client, f"to read {name[:64]!r}", "a token or a key with the right to it is needed"
             )
 
     def _checkReserved(self, client: Client, name: str) -> None:
@@ -286,7 +291,7 @@ class Access:
             isAllowed = client.mayAdmin or isNamed
         if not isAllowed:
             raise _rightNeeded(
-                client, f"{name[:64]!r} is the server's own: a right to read it is needed"
+                client, f"to read {name[:64]!r}, which is the server's own", "a right is needed"
             )
 
     def checkPublisher(self, client: Client) -> None:
@@ -300,7 +305,7 @@ class Access:
             the right.
         """
         if not (client.mayPublishAll or self.settings.openPatterns or client.rights.publish):
-            raise _rightNeeded(client, f"to publish, {self._cureFor('channels')}")
+            raise _rightNeeded(client, "to publish", *self._curesFor("channels"))
 
     def checkPublish(self, client: Client, channel: str) -> None:
         """
@@ -316,24 +321,22 @@ class Access:
         if client.mayPublishAll or self._isOpen(channel):
             return
         if not permits(client.rights.publish, channel):
-            cure = self._cureFor("the channel")
-            raise _rightNeeded(client, f"to publish to {channel[:64]!r}, {cure}")
+            cures = self._curesFor("the channel")
+            raise _rightNeeded(client, f"to publish to {channel[:64]!r}", *cures)
 
-    def _cureFor(self, what: str) -> str:
+    def _curesFor(self, what: str) -> tuple[str, ...]:
         """
-        Say what lets a client publish.
+        Say what lets a client publish, by a request and by a command.
 
         @param what: What has to be opened.
         """
         if self._keys:
-            return (
-                "send the publish key as 'Authorization: Bearer' and the key; or start the server "
-                f"with --open, which opens {what} to every client"
-            )
+            opened = f"or start the server with --open, which opens {what} to every client"
+            return f"{_KEY_IN_HEADER}; {opened}", f"{_KEY_IN_COMMAND}; {opened}"
         # In an application there is neither, unless it has made them.
         return (
             "a client needs a right from the application; or let the application open "
-            f"{what} to every client, with openPatterns of its Access"
+            f"{what} to every client, with openPatterns of its Access",
         )
 
     def checkDelete(self, client: Client, channel: str) -> None:
@@ -349,9 +352,7 @@ class Access:
             raise _reserved(channel)
         if not client.mayPublishAll:
             raise _rightNeeded(
-                client,
-                f"to delete the messages of {channel[:64]!r}, send the publish key as "
-                "'Authorization: Bearer' and the key",
+                client, f"to delete the messages of {channel[:64]!r}", _KEY_IN_HEADER
             )
 
 
@@ -362,6 +363,20 @@ def _reserved(channel: str) -> Forbidden:
     )
 
 
-def _rightNeeded(client: Client, detail: str) -> Unauthorized | Forbidden:
+def _rightNeeded(
+    client: Client, what: str, cure: str, commandCure: str | None = None
+) -> Unauthorized | Forbidden:
+    """
+    Make the error for a client without a right.
+
+    @param what: What it wanted.
+
+    @param cure: What lets it do so.
+
+    @param commandCure: The same for a client that sends commands, if that is something else.
+    """
     # RFC 9110 15.5.4: a client with a good credential is not asked for it again.
-    return Unauthorized(detail) if client.isAnonymous else Forbidden(detail)
+    error = (Unauthorized if client.isAnonymous else Forbidden)(f"{what}, {cure}")
+    if commandCure is not None:
+        error.commandDetail = f"{what}, {commandCure}"
+    return error

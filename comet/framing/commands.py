@@ -338,8 +338,9 @@ def encodeError(id: Id, error: CometError) -> bytes:
     Encode the answer to a command that failed, as one line of JSON without its
     terminator.
     """
+    detail = error.detail if error.commandDetail is None else error.commandDetail
     # The detail may have lone surrogates, as in the name of a file.
-    message = error.detail.encode("utf-8", "backslashreplace").decode("utf-8")
+    message = detail.encode("utf-8", "backslashreplace").decode("utf-8")
     return _encodeAnswer(id, {"error": {"code": error.code, "message": message}})
 
 

@@ -109,6 +109,26 @@ class CommandErrorTests(EdgeTestCase):
                     self.assertIn(code, codes.split(), f"{kind}: {text[:100]}")
                     self.assertTrue(speaker.isOpen(), text[:100])
 
+    def test_saysHowToShowTheKey(self) -> None:
+        """
+        A client that may not publish is told how its key is shown: by a command where it has
+        sent one, on each edge, and in a header where it has sent a request.
+        """
+        for edge in ("lean", "twisted"):
+            site = self.startServer("--edge", edge).site
+            answer = ask(site, "POST", "/channels/closed", {}, b"1")
+            self.assertEqual(answer.status, 401)
+            self.assertIn(b"Authorization: Bearer", answer.body)
+            for kind in SPEAKERS:
+                speaker = SPEAKERS[kind](site)
+                self.addCleanup(speaker.close)
+                speaker.open([])
+                error = self.assertRaises(CommandFailed, speaker.command, publish="closed", data=1)
+                self.assertIn("by the command token", str(error))
+                self.assertIn("--open", str(error))
+                for word in ("Authorization", "Bearer", "header"):
+                    self.assertNotIn(word, str(error))
+
     def test_notObjects(self) -> None:
         """
         A message that is not a JSON object is C{badMessage}, and the connection
