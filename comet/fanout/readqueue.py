@@ -33,9 +33,10 @@ from comet.reactor.timers import NOT_SET, TimerWheel
 from comet.reactor.turns import SHARE, Turns
 
 # How much a bus is asked at most that it has not answered yet, as L{costOf} counts: one
-# is about half a millisecond, of the bus or of this process.  No question counts for more
-# than half of it: the bus has the next one when it is done with one.
-MOST_ASKED: Final = 16
+# is about half a millisecond, of the bus or of this process.  So a client waits for some four
+# milliseconds of others, and a bus that is as far away as that has always something to do.  No
+# question counts for more than half of it: the bus has the next one when it is done with one.
+MOST_ASKED: Final = 8
 # Those about patterns, which are asked in many steps: each other answer of the bus waits for
 # one step of each.
 MOST_ASKED_WIDE: Final = 16

@@ -133,10 +133,11 @@ class ReadQueueTests(SynchronousTestCase):
         What one connection asks for is asked in its order.
         """
         self.fill()
-        for number in range(9):
-            self.ask(str(number))
+        keys = [str(number) for number in range(MOST_ASKED)]
+        for key in keys:
+            self.ask(key)
         self.answer("full", "other")
-        self.assertEqual(self.asked[2:], [str(number) for number in range(9)])
+        self.assertEqual(self.asked[2:], keys)
 
     def test_patternsHaveTheirOwn(self) -> None:
         """
@@ -233,7 +234,7 @@ class ReadQueueTests(SynchronousTestCase):
         for number in range(MOST_ASKED + 1):
             self.ask(str(number))
         self.assertEqual(len(self.queue), 1)
-        self.answer(*map(str, range(MOST_ASKED)), "16")
+        self.answer(*map(str, range(MOST_ASKED + 1)))
         self.assertEqual(len(self.wheel), 0)
 
     def test_afterAnswers(self) -> None:
