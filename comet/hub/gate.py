@@ -89,7 +89,6 @@ class Gate:
         Tell whether the backend has to be asked about a client anew, since it was
         disconnected, or something of it was revoked.
         """
-        # Each publication asks for it.
         return client.known is Known.HOOK and client in self._askedAnew
 
     def dropKeys(self, holders: Sequence[Client]) -> None:

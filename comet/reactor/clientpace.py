@@ -21,54 +21,45 @@ class ClientPace:
     and what it says now is little as far as that is known: no more than L{MUCH} bytes, and
     for no longer than L{QUICK}.  It may be dealt with in parts: where many wait, a share is
     shorter than one request takes.
+
+    @ivar size: How many bytes the client has sent since it had no work left.  The owner adds to
+        it what comes.
     """
 
-    __slots__ = ("_seconds", "_size", "_turns", "_wasLittle")
+    __slots__ = ("_seconds", "_turns", "_wasLittle", "size")
 
     def __init__(self, turns: Turns) -> None:
         self._turns = turns
-        self._size = 0
         self._seconds = 0.0
         # Whether the client was served, and what it said last was little.
         self._wasLittle = False
+        self.size = 0
 
     @property
     def isLight(self) -> bool:
         """
         Whether the client asks for little.
         """
-        return self._wasLittle and self._isLittle
+        return self._wasLittle and self.size <= MUCH and self._seconds <= QUICK
 
-    @property
-    def _isLittle(self) -> bool:
-        return self._size <= MUCH and self._seconds <= QUICK
-
-    def came(self, size: int) -> None:
-        """
-        Count input.
-
-        @param size: How many bytes it has.
-        """
-        self._size += size
-
-    def worked(self, begun: float) -> float:
+    def worked(self, begun: float, isDone: bool) -> float:
         """
         Count work for the client, from some time until now: see L{Turns.spend}.
 
         @param begun: In seconds.
 
+        @param isDone: Whether the client has no work left: what it says from now on is
+            counted anew.
+
         @return: The time of now.
         """
-        now = self._turns.seconds()
+        turns = self._turns
+        now = turns.seconds()
         self._seconds += now - begun
-        self._turns.spend(begun)
+        turns.spend(begun)
+        if isDone:
+            if self.size:
+                self._wasLittle = self.size <= MUCH and self._seconds <= QUICK
+                self.size = 0
+            self._seconds = 0.0
         return now
-
-    def rest(self) -> None:
-        """
-        The client has no work left: what it says from now on is counted anew.
-        """
-        if self._size:
-            self._wasLittle = self._isLittle
-        self._size = 0
-        self._seconds = 0.0

@@ -40,7 +40,7 @@ from comet.hooks.publishhook import Done, Failed, PublishHook
 from comet.hooks.subscribehook import NO_STARTS, ReadLookup
 from comet.http.credentials import Credential, Credentials, CredentialSource
 from comet.hub.hub import Hub
-from comet.model.clients import ANONYMOUS, Client
+from comet.model.clients import ANONYMOUS, Client, Known
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Publication
 from comet.model.positions import StartPosition
@@ -123,7 +123,9 @@ class Session(CommandFlow):
         See L{CommandFlow._begin}.
         """
         client = self._client
-        mustAsk = isinstance(client, UnaskedClient) or self._hub.mustAskAnew(client)
+        # Each publication comes by here: others than these are told apart without a call.
+        isHooks = client.known is Known.HOOK
+        mustAsk = isinstance(client, UnaskedClient) or (isHooks and self._hub.mustAskAnew(client))
         if isinstance(command, Publish):
             if not mustAsk or self._ask(client, command, raw):
                 self._publish(command)

@@ -101,7 +101,7 @@ class SharedTLSProtocol(_TLSProtocol):  # type: ignore[misc]
         """
         Decrypt input, or leave it for another turn.
         """
-        self._pace.came(len(data))
+        self._pace.size += len(data)
         if self._early is not None:
             self._early += data
         elif self.factory.turns.isSpent:
@@ -146,9 +146,7 @@ class SharedTLSProtocol(_TLSProtocol):  # type: ignore[misc]
                     self._wait(data[at:])
                     break
         finally:
-            self._pace.worked(begun)
-            if self._early is None:
-                self._pace.rest()
+            self._pace.worked(begun, self._early is None)
 
     def _goOn(self) -> None:
         """

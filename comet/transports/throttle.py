@@ -104,7 +104,7 @@ class InputThrottle:
         Deliver some input, or keep it for a later turn.
         """
         self._buffered += data
-        self._pace.came(len(data))
+        self._pace.size += len(data)
         if self._turns.mustWait(len(data)) and not (self._isDelivering or self._isStopped):
             self._pause()
             self._wait(self._pace.isLight)
@@ -179,13 +179,13 @@ class InputThrottle:
                 return
             finally:
                 self._isDelivering = False
-                self._pace.worked(begun)
+                isLeft = self._hasRest or self._buffered or self._isStopped
+                self._pace.worked(begun, not isLeft)
         if self._hasRest or self._buffered or self._isStopped:
             self._pause()
             if not self._isStopped:
                 self._wait(self._pace.isLight)
             return
-        self._pace.rest()
         if self._isPaused:
             self._isPaused = False
             self._pausedFor += self._turns.seconds() - self._pausedAt

@@ -63,7 +63,7 @@ TEN_CALLS: Final = {
 
 # The most calls for a publication by a command of a WebSocket, without a reader: for one
 # alone, and for each of those that come together.
-COMMAND_CALLS: Final = 63
+COMMAND_CALLS: Final = 64
 TOGETHER_CALLS: Final = 46
 
 # The bytes of Linux's C{struct tcp_info} before C{tcpi_data_segs_in}.

@@ -24,30 +24,31 @@ class ClientPaceTests(SynchronousTestCase):
         self.turns = Turns(self.clock)
         self.pace = ClientPace(self.turns)
 
-    def work(self, seconds: float) -> None:
+    def work(self, seconds: float, isDone: bool = False) -> None:
         """
         Work for the client.
         """
         begun = self.clock.seconds()
         self.clock.rightNow += seconds
-        self.assertEqual(self.pace.worked(begun), self.clock.seconds())
+        self.assertEqual(self.pace.worked(begun, isDone), self.clock.seconds())
 
     def say(self, size: int = 1, *seconds: float) -> None:
         """
         Send something, which is dealt with in parts.
         """
-        self.pace.came(size)
-        for each in seconds or (QUICK / 2,):
+        self.pace.size += size
+        *parts, last = seconds or (QUICK / 2,)
+        for each in parts:
             self.work(each)
-        self.pace.rest()
+        self.work(last, isDone=True)
 
     def test_new(self) -> None:
         """
         A client that was not served is not light, though it sends nothing.
         """
         self.assertFalse(self.pace.isLight)
-        self.pace.rest()
-        self.pace.came(1)
+        self.work(0.0, isDone=True)
+        self.pace.size += 1
         self.assertFalse(self.pace.isLight)
 
     def test_before(self) -> None:
@@ -69,16 +70,16 @@ class ClientPaceTests(SynchronousTestCase):
         What it says now is little as far as that is known.
         """
         self.say()
-        self.pace.came(MUCH)
+        self.pace.size += MUCH
         self.work(QUICK * 0.9)
         self.assertTrue(self.pace.isLight)
         self.work(QUICK * 0.2)
         self.assertFalse(self.pace.isLight)
-        self.pace.rest()
+        self.work(0.0, isDone=True)
         self.say()
-        self.pace.came(MUCH)
+        self.pace.size += MUCH
         self.assertTrue(self.pace.isLight)
-        self.pace.came(1)
+        self.pace.size += 1
         self.assertFalse(self.pace.isLight)
 
     def test_counts(self) -> None:

@@ -201,7 +201,7 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         self._input.data += data
         # RFC 7541: requests take less room than in HTTP/1.
         size = 4 * len(data)
-        self._pace.came(size)
+        self._pace.size += size
         if not self._isWaiting:
             if self.site.turns.mustWait(size):
                 self._waitForTurn()
@@ -281,11 +281,10 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         finally:
             self._isBusy = False
         self._serve(over)
-        begun = self._pace.worked(begun)
+        begun = self._pace.worked(begun, isDone=False)
         self._flush()
-        self._pace.worked(begun)
-        if not (self._isWaiting or self._open.waiting or self._receiver.isWithin):
-            self._pace.rest()
+        isLeft = self._isWaiting or self._open.waiting or self._receiver.isWithin
+        self._pace.worked(begun, not isLeft)
 
     def _serve(self, over: float) -> None:
         """
